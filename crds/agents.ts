@@ -1,0 +1,136 @@
+/** Settings of the built-in agents. A new agent adds its schema here, its file in transport/agents, and runs `npm run gen`. */
+import { z } from "zod";
+import { Duration } from "./common.ts";
+
+const IpEntry = z.strictObject({
+  range: z.string().describe("Address, CIDR or first-last range."),
+  expires: z.iso.datetime().optional().describe("RFC 3339 time after which the entry no longer counts."),
+});
+
+export const ConnectionFilterSettings = z.strictObject({
+  ipAllowList: z.array(IpEntry).max(1000).default([]).describe("Clients that skip all anti-spam agents."),
+  ipBlockList: z
+    .array(IpEntry)
+    .max(1000)
+    .default([])
+    .describe("Clients that are refused 550 5.7.1 at RCPT TO."),
+  ipBlockListProviders: z
+    .array(
+      z.strictObject({
+        lookupDomain: z.string().describe("DNS block list, e.g. zen.spamhaus.org."),
+        anyMatch: z.boolean().default(true).describe("Any 127.x answer counts."),
+        ipAddressesMatch: z
+          .array(z.string())
+          .default([])
+          .describe("Answers that count, when anyMatch is false."),
+        bitmaskMatch: z
+          .string()
+          .optional()
+          .describe("Mask such as 127.0.0.6 whose bits count, when anyMatch is false."),
+        rejectionResponse: z.string().max(240).optional().describe("Text of the refusal."),
+      }),
+    )
+    .max(16)
+    .default([])
+    .describe(
+      "DNS block lists, asked in order; a list that cannot be asked counts as no match and is logged.",
+    ),
+  bypassedRecipients: z
+    .array(z.string())
+    .max(800)
+    .default([])
+    .describe("Recipients that accept blocked clients."),
+  lookupTimeout: Duration.default("3s").describe("Wait for one DNS block list."),
+});
+
+export const SenderFilterSettings = z.strictObject({
+  blockedSenders: z.array(z.string()).max(800).default([]).describe("Addresses refused as sender."),
+  blockedDomains: z.array(z.string()).max(800).default([]).describe("Domains refused as sender."),
+  blockedDomainsAndSubdomains: z
+    .array(z.string())
+    .max(800)
+    .default([])
+    .describe("Domains refused with all their subdomains."),
+  blankSenderBlockingEnabled: z
+    .boolean()
+    .default(false)
+    .describe("Refuse the null sender; it carries DSNs, so think twice."),
+  action: z
+    .enum(["Reject", "StampStatus"])
+    .default("Reject")
+    .describe("Refuse 554 5.1.0, or only stamp the message."),
+});
+
+export const RecipientFilterSettings = z.strictObject({
+  blockedRecipients: z
+    .array(z.string())
+    .max(800)
+    .default([])
+    .describe("Addresses that accept no mail from outside."),
+  recipientValidationEnabled: z
+    .boolean()
+    .default(true)
+    .describe("Refuse 550 5.1.1 what AcceptedDomain recipients with validation Reject do not list."),
+  harvestThreshold: z
+    .number()
+    .int()
+    .min(1)
+    .default(3)
+    .describe("Unknown recipients in a session before each further RCPT is delayed."),
+  tarpitInterval: Duration.default("5s").describe("Delay of each further RCPT after the threshold."),
+});
+
+export const HeaderFirewallSettings = z.strictObject({
+  prefixes: z
+    .array(z.string())
+    .max(64)
+    .default(["X-Postroom-", "X-MS-Exchange-Organization-", "X-MS-Exchange-Forest-"])
+    .describe("Header fields that strangers may not send; removed from mail that is not internal."),
+});
+
+export const AttachmentFilterSettings = z.strictObject({
+  entries: z
+    .array(
+      z.strictObject({
+        type: z
+          .enum(["FileName", "ContentType"])
+          .default("FileName")
+          .describe("What the pattern is held against."),
+        pattern: z
+          .string()
+          .min(1)
+          .max(256)
+          .describe("Name such as invoice.exe or *.exe; or a MIME type such as application/x-msdownload."),
+      }),
+    )
+    .max(500)
+    .default([])
+    .describe("Attachments to act on; content types are sniffed as well as read."),
+  action: z
+    .enum(["Reject", "Strip", "SilentDelete", "Quarantine"])
+    .default("Reject")
+    .describe(
+      "Reject 550 5.7.1; Strip replaces the attachment by a text; SilentDelete drops the message; Quarantine keeps it.",
+    ),
+  rejectResponse: z
+    .string()
+    .max(240)
+    .default("Message rejected due to unacceptable attachments")
+    .describe("Text of the refusal."),
+});
+
+/** Exactly one property: the agent, with its settings. */
+export const AgentEntry = z
+  .strictObject({
+    connectionFilter: ConnectionFilterSettings.optional().describe(
+      "IP allow and block lists, DNS block lists.",
+    ),
+    senderFilter: SenderFilterSettings.optional().describe("Blocked senders."),
+    recipientFilter: RecipientFilterSettings.optional().describe("Blocked and unknown recipients."),
+    headerFirewall: HeaderFirewallSettings.optional().describe("Strips organization headers from strangers."),
+    attachmentFilter: AttachmentFilterSettings.optional().describe("Blocks attachments by name and type."),
+  })
+  .refine((entry) => Object.values(entry).filter((value) => value !== undefined).length === 1, {
+    error: "name exactly one agent per entry",
+  });
+export type AgentEntry = z.infer<typeof AgentEntry>;

@@ -1,0 +1,104 @@
+/** MailTransport: a set of transport pods, or the one standalone process. */
+import { z } from "zod";
+import { AgentEntry } from "./agents.ts";
+import { DnsLabel, Duration, Quantity } from "./common.ts";
+
+const Level = (medium: number, high: number, what: string) =>
+  z
+    .strictObject({
+      medium: z.number().int().min(1).default(medium).describe(`${what}: from here on new mail is slowed.`),
+      high: z.number().int().min(1).default(high).describe(`${what}: from here on new mail is answered 452.`),
+    })
+    .prefault({});
+
+export const MailTransportSpec = z.strictObject({
+  role: z
+    .enum(["Hub", "Edge"])
+    .default("Hub")
+    .describe(
+      "Hub expands aliases, groups and forwards. Edge only checks recipients and, without spec.agents, runs the anti-spam agents with their defaults.",
+    ),
+  hostname: DnsLabel.describe(
+    "Name in the banner, in EHLO, in Received fields and DSNs; should resolve to the transport.",
+  ),
+  replicas: z
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .default(1)
+    .describe(
+      "Transport pods that the operator runs. A standalone transport is always one process and logs that it ignores more.",
+    ),
+  queue: z
+    .strictObject({
+      storage: z
+        .strictObject({
+          size: Quantity.default("10Gi").describe(
+            "Volume of the queue; back pressure counts use against it.",
+          ),
+        })
+        .prefault({}),
+      messageExpiration: Duration.default("48h").describe(
+        "A message not delivered by then fails (Exchange MessageExpirationTimeout).",
+      ),
+      retryIntervals: z
+        .array(Duration)
+        .min(1)
+        .max(32)
+        .default(["1m", "5m", "15m", "1h"])
+        .describe("Waits between attempts; the last one repeats."),
+      delayNotification: Duration.default("4h").describe(
+        "A delay DSN is sent after this time (Exchange DelayNotificationTimeout).",
+      ),
+      poisonThreshold: z
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .default(2)
+        .describe("Crashes of the process after which a message is set aside."),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      maxInboundConnections: z
+        .number()
+        .int()
+        .min(1)
+        .default(10000)
+        .describe("Open SMTP sessions over all connectors."),
+      maxOutboundConnections: z
+        .number()
+        .int()
+        .min(1)
+        .default(1000)
+        .describe("Open connections to next hops."),
+      maxPerDomainOutboundConnections: z
+        .number()
+        .int()
+        .min(1)
+        .default(20)
+        .describe("Open connections to one next hop."),
+      maxMimeParts: z.number().int().min(1).default(1000).describe("More MIME parts are refused 554 5.6.0."),
+      maxMimeDepth: z.number().int().min(1).default(50).describe("Deeper MIME nesting is refused 554 5.6.0."),
+      agentTimeout: Duration.default("30s").describe("An agent that takes longer is answered 451 4.3.0."),
+    })
+    .prefault({}),
+  backPressure: z
+    .strictObject({
+      submissionQueue: Level(9999, 15000, "Messages in the submission queue"),
+      diskUsedPercent: Level(89, 99, "Percent of the queue's volume in use"),
+      memoryUsedPercent: Level(88, 94, "Percent of the process's memory limit in use"),
+    })
+    .prefault({})
+    .describe("Levels as in Exchange; each is left again a tenth below where it began."),
+  agents: z
+    .array(AgentEntry)
+    .max(32)
+    .optional()
+    .describe(
+      "Agents in the order they run; one property each. Left out: the header firewall, and on Edge the anti-spam agents.",
+    ),
+});
+export type MailTransportSpec = z.infer<typeof MailTransportSpec>;

@@ -1,0 +1,92 @@
+/**
+ * Header block (RFC 5322 §2.2): parse, find, add, remove, fold; octets untouched.
+ *
+ * `raw` holds the field as octets in a latin1 string: name, colon, folded value, final CRLF.
+ * A line that is no field (no colon) is kept as a field with name "" so that nothing is lost.
+ *
+ * @module
+ */
+
+export interface HeaderField {
+  /** As written, e.g. "Subject". Compare case-insensitively. */
+  readonly name: string;
+  /** The whole field as latin1 octets, ending in CRLF. */
+  readonly raw: string;
+}
+
+const FIELD_NAME = /^([\x21-\x39\x3b-\x7e]+)[ \t]*:/;
+
+/** Splits a header block, without the blank line that ends it, into fields. Lines end in CRLF. */
+export function parseHeader(block: string): HeaderField[] {
+  const fields: HeaderField[] = [];
+  for (const line of block.split(/(?<=\r\n)/)) {
+    const last = fields.at(-1);
+    if (/^[ \t]/.test(line) && last !== undefined) {
+      fields[fields.length - 1] = { name: last.name, raw: last.raw + line };
+    } else if (line.length > 0) {
+      fields.push({
+        name: FIELD_NAME.exec(line)?.[1] ?? "",
+        raw: line.endsWith("\r\n") ? line : `${line}\r\n`,
+      });
+    }
+  }
+  return fields;
+}
+
+/** The block as octets in a latin1 string, without the blank line. */
+export function formatHeader(header: readonly HeaderField[]): string {
+  return header.map((field) => field.raw).join("");
+}
+
+/** Unfolded latin1 values of all fields of that name, in order, trimmed. */
+export function headerValues(header: readonly HeaderField[], name: string): string[] {
+  const wanted = name.toLowerCase();
+  return header.filter((field) => field.name.toLowerCase() === wanted).map(fieldValue);
+}
+
+/** Unfolded, trimmed latin1 value of one field (RFC 5322 §2.2.3). */
+export function fieldValue({ raw }: HeaderField): string {
+  return raw
+    .slice(raw.indexOf(":") + 1)
+    .replace(/\r\n(?=[ \t])/g, "")
+    .trim();
+}
+
+/** A field from a name and a latin1 value, folded at white space near 78 columns. CR, LF and NUL become spaces. */
+export function makeField(name: string, value: string): HeaderField {
+  const clean = value.replace(/[\r\n\0]+/g, " ").trim();
+  let line = `${name}:`;
+  let raw = "";
+  for (const word of clean.split(/(?=[ \t])/)) {
+    const piece = line === `${name}:` && !/^[ \t]/.test(word) ? ` ${word}` : word;
+    if (line.length + piece.length > 78 && line !== `${name}:`) {
+      raw += `${line}\r\n`;
+      line = /^[ \t]/.test(piece) ? piece : ` ${piece}`;
+    } else {
+      line += piece;
+    }
+  }
+  return { name, raw: `${raw}${line}\r\n` };
+}
+
+export function addFirst(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
+  return [field, ...header];
+}
+
+export function addLast(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
+  return [...header, field];
+}
+
+export function removeFields(header: readonly HeaderField[], name: string): HeaderField[] {
+  const wanted = name.toLowerCase();
+  return header.filter((field) => field.name.toLowerCase() !== wanted);
+}
+
+/** Replaces all fields of that name by one, where the first of them stood, else at the end. */
+export function setField(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
+  const wanted = field.name.toLowerCase();
+  const at = header.findIndex((other) => other.name.toLowerCase() === wanted);
+  if (at < 0) return addLast(header, field);
+  const rest = header.filter((other, index) => index === at || other.name.toLowerCase() !== wanted);
+  return rest.map((other) => (other.name.toLowerCase() === wanted ? field : other));
+}

@@ -1,0 +1,46 @@
+/** Door of delivery: one message to one next hop, an outcome for each recipient. */
+import type { Message, Recipient } from "../../mail/message.ts";
+import type { NextHop } from "../../mail/next-hop.ts";
+import type { SendConnectorEntry } from "../../snapshot/schema.ts";
+
+export interface RecipientOutcome {
+  readonly recipient: Recipient;
+  /** delivered: final (LMTP, drop). relayed: handed on, the next hop does DSN. relayed-no-dsn: handed on to one that does not (RFC 3461 §5.2.2). */
+  readonly result: "delivered" | "relayed" | "relayed-no-dsn" | "deferred" | "failed";
+  /** RFC 3463. */
+  readonly status: string;
+  /** The remote's reply line, or our own reason. */
+  readonly text: string;
+  /** Host that answered; "" when none did. */
+  readonly remoteMta: string;
+}
+
+export interface DeliveryResult {
+  readonly outcomes: readonly RecipientOutcome[];
+  /** The host spoken to, for tracking; "" when none could be reached. */
+  readonly remoteAddress: string;
+  readonly tls: string | undefined;
+  /** The next hop as a whole failed (no connection, 421): its other messages should wait too, until then (ms since 1970). */
+  readonly backOffUntil: number | undefined;
+}
+
+export interface DeliveryJob {
+  readonly message: Message;
+  readonly recipients: readonly Recipient[];
+  readonly nextHop: NextHop;
+  readonly connector: SendConnectorEntry;
+}
+
+export interface Delivery {
+  /** Never rejects for reasons of the peer or the network: they are outcomes. */
+  deliver(job: DeliveryJob): Promise<DeliveryResult>;
+  /** Jobs that may run for this next hop now: adaptive concurrency minus running; 0 while it backs off. */
+  slots(nextHop: NextHop, connector: SendConnectorEntry): number;
+  /** When a backed-off next hop may be tried again (ms since 1970); undefined: now. */
+  backOffUntil(nextHopKey: string): number | undefined;
+  /** Forget back-off and remembered TLS failures (queue retry). */
+  reset(nextHopKey: string): void;
+  stats(): { readonly connections: number; readonly idle: number };
+  /** QUITs idle connections, waits for running jobs. */
+  close(): Promise<void>;
+}

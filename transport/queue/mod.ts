@@ -1,0 +1,53 @@
+/** Door of the queue room. The types stand; `openQueue` is the way in. */
+import type { Body } from "../../mail/message.ts";
+import type { Change, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+
+export type { Change, QueueItem, QueueItemSummary, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+
+/** Takes the octets of one body: in memory up to the inline limit (32 KiB), beyond it a file. */
+export interface BodyWriter {
+  /** Resolves when more may be written. */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+  /** Ends and, for a file, fsyncs it. */
+  finish(): Promise<Body>;
+  abort(): void;
+}
+
+/**
+ * The queue as the transport uses it: the store, bodies, leases and waking.
+ * A taken item is leased: nobody else gets it until its change is applied or release() is called. Leases die with the process.
+ */
+export interface Queue {
+  writeBody(): BodyWriter;
+  /** The body's octets; a new stream each call. */
+  readBody(body: Body): AsyncIterable<Uint8Array>;
+  /** Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them back. */
+  apply(change: Change): Promise<void>;
+  /** Up to `limit` due items, leased. */
+  take(queue: QueueKind, options: { nextHop?: string; limit: number }): Promise<readonly QueueItem[]>;
+  /** Gives a lease back without a change. */
+  release(ids: readonly string[]): void;
+  /** Called when something became due in a queue (after apply, by time, after resume); at once for what is due at the call. */
+  onDue(listener: (queue: QueueKind, nextHop: string) => void): void;
+  /** Marks a message as being worked on, so that a crash is counted; call the result when done. No fsync: it survives the process, not the machine. */
+  mark(id: string): () => void;
+  /** Inserted and not yet categorized; for back pressure. Exact, from memory. */
+  submissionLength(): number;
+  /** Octets used by the queue's folder, as last measured. */
+  diskUsed(): number;
+  summary(): Promise<readonly QueueSummary[]>;
+  store: QueueStore;
+  /** Administrator's verbs, for the command line. Each resolves to the number of messages touched. */
+  suspend(filter: QueueFilter): Promise<number>;
+  resume(filter: QueueFilter): Promise<number>;
+  /** Due now. `resubmit` sends them to the categorizer again; quarantined and poison messages are released that way. */
+  retry(filter: QueueFilter, options: { resubmit: boolean }): Promise<number>;
+  /** Stops taking, waits for running commits, closes. */
+  close(): Promise<void>;
+}
+
+export interface QueueFilter {
+  readonly ids?: readonly string[];
+  readonly queue?: QueueKind;
+  readonly nextHop?: string;
+}

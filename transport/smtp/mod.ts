@@ -1,0 +1,47 @@
+/** Door of the smtp room: SMTP in, from the socket to the events of a SessionHandler. */
+import type { Clock } from "../../lib/clock.ts";
+import type { Diagnostic } from "../../lib/diagnostics.ts";
+import type { SessionHandler, SmtpSession } from "../../mail/session.ts";
+import type { DomainTable } from "../../snapshot/domain-table.ts";
+import type { Secrets, Snapshot } from "../../snapshot/schema.ts";
+
+export interface SmtpLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface SmtpDeps {
+  /** Makes the handler of one connection; the session object is live. */
+  open(session: SmtpSession): SessionHandler;
+  readonly clock: Clock;
+  readonly log: SmtpLog;
+  /** Counters for metrics: "connection", "refused", "reply" ... with labels. */
+  count(event: string, labels: Readonly<Record<string, string>>): void;
+}
+
+export interface SmtpConfig {
+  readonly snapshot: Snapshot;
+  readonly domains: DomainTable;
+  readonly secrets: Secrets;
+}
+
+/** "medium": MAIL is slowed (tarpit). "high": MAIL is answered 452 4.3.1. */
+export type PressureLevel = "normal" | "medium" | "high";
+
+export interface SmtpService {
+  /**
+   * Puts a configuration in force: new bindings are opened, gone ones closed (their sessions finish), the rest untouched.
+   * A binding that cannot be opened or a certificate that does not load is a diagnostic; everything else is in force.
+   */
+  apply(config: SmtpConfig): Promise<readonly Diagnostic[]>;
+  /** Bound addresses, with the real port where a binding said 0 (tests). */
+  bindings(): readonly { readonly address: string; readonly port: number }[];
+  setPressure(level: PressureLevel): void;
+  /** New connections and new transactions get 421; resolves when no session is in a transaction. */
+  drain(): Promise<void>;
+  /** Stops listening, drains for at most graceMs, then closes what is left. */
+  close(graceMs: number): Promise<void>;
+  stats(): { readonly sessions: number; readonly byConnector: Readonly<Record<string, number>> };
+}
