@@ -1,7 +1,12 @@
 /**
  * DomainTable: which accepted domain holds an address, and what is known of the recipient. Built once per snapshot. Pure.
+ *
+ * A recipient counts only in the object that holds its domain: nobody lists, aliases or forwards the
+ * addresses of a domain that another object won. Text that is no address is left out; compile reports both.
+ *
+ * @module
  */
-import type { Address } from "../mail/address.ts";
+import { type Address, addressKey, parseAddress } from "../mail/address.ts";
 import type { AcceptedDomainEntry } from "./schema.ts";
 
 /** What an address is, by the AcceptedDomain that holds it. */
@@ -30,3 +35,114 @@ export interface DomainTable {
 }
 
 export type CreateDomainTable = (entries: readonly AcceptedDomainEntry[]) => DomainTable;
+
+type Find = DomainTable["find"];
+
+const MAILBOX: RecipientRecord = { kind: "mailbox" };
+
+/** Builds the table: O(domains + recipients); find is O(labels), lookup and classify O(labels). */
+export const createDomainTable: CreateDomainTable = (entries) => {
+  const find = indexDomains(entries);
+  const records = indexRecipients(entries, find);
+  const lookup = (address: Address) => {
+    const plain = withoutSubAddress(address);
+    return records.get(addressKey(address)) ?? (plain && records.get(addressKey(plain)));
+  };
+  return {
+    find,
+    lookup,
+    classify(address) {
+      if (lookup(address) !== undefined) return "known";
+      const entry = find(address.domain);
+      if (entry === undefined) return "outside";
+      if (entry.type !== "Authoritative" || entry.recipients.validation !== "Reject") return "unlisted";
+      // RFC 5321 §4.5.1: postmaster exists in every domain that takes mail.
+      return isPostmaster(address) ? "unlisted" : "unknown";
+    },
+    isInside(domain) {
+      const entry = find(domain);
+      return entry !== undefined && entry.type !== "ExternalRelay";
+    },
+  };
+};
+
+function indexDomains(entries: readonly AcceptedDomainEntry[]): Find {
+  const exact = new Map<string, AcceptedDomainEntry>();
+  const parents = new Map<string, AcceptedDomainEntry>();
+  for (const entry of entries) {
+    for (const domain of entry.domains) {
+      if (domain.startsWith("*.")) parents.set(domain.slice(2), entry);
+      else exact.set(domain, entry);
+    }
+  }
+  return (domain) => exact.get(domain) ?? nearestParent(parents, domain);
+}
+
+function nearestParent(parents: ReadonlyMap<string, AcceptedDomainEntry>, domain: string) {
+  if (parents.size === 0) return undefined;
+  for (let dot = domain.indexOf("."); dot >= 0; dot = domain.indexOf(".", dot + 1)) {
+    const entry = parents.get(domain.slice(dot + 1));
+    if (entry !== undefined) return entry;
+  }
+  return undefined;
+}
+
+/** Where an address is listed twice, a forward wins over a group, a group over an alias, an alias over a mailbox. */
+function indexRecipients(entries: readonly AcceptedDomainEntry[], find: Find): Map<string, RecipientRecord> {
+  const records = new Map<string, RecipientRecord>();
+  for (const entry of entries) {
+    const add = (text: string, record: RecipientRecord) => {
+      const address = parseAddress(text);
+      if (address !== undefined && find(address.domain) === entry) records.set(addressKey(address), record);
+    };
+    addRecipients(entry, add);
+  }
+  const postmaster = barePostmaster(entries);
+  if (postmaster !== undefined) records.set("postmaster@", postmaster);
+  return records;
+}
+
+function addRecipients(
+  { recipients }: AcceptedDomainEntry,
+  add: (text: string, record: RecipientRecord) => void,
+): void {
+  for (const address of recipients.addresses) add(address, MAILBOX);
+  for (const { alias, address } of recipients.aliases) {
+    const target = parseAddress(address);
+    if (target !== undefined) add(alias, { kind: "alias", target });
+  }
+  for (const { address, members, requireSenderAuthentication } of recipients.groups) {
+    add(address, { kind: "group", members: parseAll(members), requireSenderAuthentication });
+  }
+  for (const { address, forwardTo, deliverToMailboxAndForward } of recipients.forwards) {
+    const targets = parseAll(forwardTo);
+    // A forward whose targets are all unusable must not swallow mail: the mailbox keeps it.
+    const keepCopy = deliverToMailboxAndForward || targets.length === 0;
+    add(address, { kind: "forward", targets, keepCopy });
+  }
+}
+
+/** RFC 5321 §4.5.1: <postmaster> without a domain is the postmaster of the first Authoritative domain. */
+function barePostmaster(entries: readonly AcceptedDomainEntry[]): RecipientRecord | undefined {
+  for (const { type, domains } of entries) {
+    const domain = domains.find((name) => !name.startsWith("*."));
+    if (type === "Authoritative" && domain !== undefined) {
+      return { kind: "alias", target: { localPart: "postmaster", domain } };
+    }
+  }
+  return undefined;
+}
+
+function parseAll(texts: readonly string[]): Address[] {
+  return texts.flatMap((text) => parseAddress(text) ?? []);
+}
+
+/** RFC 5233: ann+list is ann. undefined: no sub-address; a local part that begins with "+" has none. */
+function withoutSubAddress({ localPart, domain }: Address): Address | undefined {
+  const plus = localPart.indexOf("+");
+  return plus > 0 ? { localPart: localPart.slice(0, plus), domain } : undefined;
+}
+
+function isPostmaster({ localPart }: Address): boolean {
+  return localPart.toLowerCase() === "postmaster";
+}
