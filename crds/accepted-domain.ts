@@ -1,12 +1,15 @@
 /** AcceptedDomain: SMTP domains this organization receives mail for. */
 import { z } from "zod";
+import { addressKey, parseAddress } from "../mail/address.ts";
+import { type ReportFault, reportDuplicates, withCheck } from "./checks.ts";
 import { enabled, transportRefs } from "./common.ts";
+import { AddressText, DomainPattern, normalizeDomainPattern } from "./formats.ts";
 
-export const AcceptedDomainSpec = z.strictObject({
+const Spec = z.strictObject({
   transportRefs,
   enabled,
   domains: z
-    .array(z.string().min(1).max(255))
+    .array(DomainPattern)
     .min(1)
     .max(1000)
     .describe("Domains: contoso.example, or *.contoso.example for all its subdomains."),
@@ -24,12 +27,12 @@ export const AcceptedDomainSpec = z.strictObject({
         .describe(
           "Reject: recipients not listed here are refused 550 5.1.1 at RCPT TO. Not for relay types.",
         ),
-      addresses: z.array(z.string()).max(100000).default([]).describe("Recipients that exist."),
+      addresses: z.array(AddressText).max(100000).default([]).describe("Recipients that exist."),
       aliases: z
         .array(
           z.strictObject({
-            alias: z.string().describe("Further address."),
-            address: z.string().describe("Where it leads."),
+            alias: AddressText.describe("Further address."),
+            address: AddressText.describe("Where it leads."),
           }),
         )
         .max(100000)
@@ -38,8 +41,8 @@ export const AcceptedDomainSpec = z.strictObject({
       groups: z
         .array(
           z.strictObject({
-            address: z.string().describe("Address of the group."),
-            members: z.array(z.string()).max(10000).describe("Members; may be groups, and outside."),
+            address: AddressText.describe("Address of the group."),
+            members: z.array(AddressText).max(10000).describe("Members; may be groups, and outside."),
             requireSenderAuthentication: z
               .boolean()
               .default(false)
@@ -52,8 +55,8 @@ export const AcceptedDomainSpec = z.strictObject({
       forwards: z
         .array(
           z.strictObject({
-            address: z.string().describe("Recipient whose mail is forwarded."),
-            forwardTo: z.array(z.string()).min(1).max(100).describe("Where to."),
+            address: AddressText.describe("Recipient whose mail is forwarded."),
+            forwardTo: z.array(AddressText).min(1).max(100).describe("Where to."),
             deliverToMailboxAndForward: z
               .boolean()
               .default(false)
@@ -67,4 +70,37 @@ export const AcceptedDomainSpec = z.strictObject({
     .prefault({})
     .describe("Recipients known for these domains. Sub-addresses (ann+list) match the plain one."),
 });
+
+type SpecOutput = z.output<typeof Spec>;
+
+function checkAcceptedDomain({ domains, type, recipients }: SpecOutput, fault: ReportFault): void {
+  if (recipients.validation === "Reject" && type !== "Authoritative") {
+    fault(["recipients", "validation"], `Reject is not for type ${type}, whose recipients are elsewhere`);
+  }
+  reportDuplicates(domains.map(normalizeDomainPattern), (index, first) =>
+    fault(["domains", index], `is the same as domains[${first}]`),
+  );
+  const lists = [
+    ["aliases", "alias", recipients.aliases.map(({ alias }) => alias)],
+    ["groups", "address", recipients.groups.map(({ address }) => address)],
+    ["forwards", "address", recipients.forwards.map(({ address }) => address)],
+  ] as const;
+  for (const [list, field, addresses] of lists) {
+    reportDuplicates(addresses.map(keyOf), (index, first) =>
+      fault(["recipients", list, index, field], `stands already in ${list}[${first}]`),
+    );
+  }
+  for (const [index, { alias, address }] of recipients.aliases.entries()) {
+    if (keyOf(alias) !== undefined && keyOf(alias) === keyOf(address)) {
+      fault(["recipients", "aliases", index, "address"], "leads to the alias itself");
+    }
+  }
+}
+
+function keyOf(text: string): string | undefined {
+  const address = parseAddress(text);
+  return address && addressKey(address);
+}
+
+export const AcceptedDomainSpec = withCheck(Spec, checkAcceptedDomain);
 export type AcceptedDomainSpec = z.infer<typeof AcceptedDomainSpec>;

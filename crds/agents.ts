@@ -1,11 +1,35 @@
 /** Settings of the built-in agents. A new agent adds its schema here, its file in transport/agents, and runs `npm run gen`. */
 import { z } from "zod";
-import { Duration } from "./common.ts";
+import { type ReportFault, withCheck } from "./checks.ts";
+import { Duration, PositiveDuration } from "./common.ts";
+import { AddressText, DomainText, HeaderName, IpRangeText, IpText, OneLine } from "./formats.ts";
 
 const IpEntry = z.strictObject({
-  range: z.string().describe("Address, CIDR or first-last range."),
-  expires: z.iso.datetime().optional().describe("RFC 3339 time after which the entry no longer counts."),
+  range: IpRangeText.describe("Address, CIDR or first-last range."),
+  expires: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe("RFC 3339 time after which the entry no longer counts."),
 });
+
+const IpBlockListProvider = z.strictObject({
+  lookupDomain: DomainText.describe("DNS block list, e.g. zen.spamhaus.org."),
+  anyMatch: z.boolean().default(true).describe("Any 127.x answer counts."),
+  ipAddressesMatch: z.array(IpText).default([]).describe("Answers that count, when anyMatch is false."),
+  bitmaskMatch: IpText.optional().describe(
+    "Mask such as 127.0.0.6 whose bits count, when anyMatch is false.",
+  ),
+  rejectionResponse: OneLine.max(240).optional().describe("Text of the refusal."),
+});
+
+function checkProvider(provider: z.output<typeof IpBlockListProvider>, fault: ReportFault): void {
+  const { anyMatch, ipAddressesMatch, bitmaskMatch } = provider;
+  const chosen = ipAddressesMatch.length > 0 || bitmaskMatch !== undefined;
+  if (anyMatch && chosen) {
+    fault(["anyMatch"], "true counts every answer: set it to false to use ipAddressesMatch or bitmaskMatch");
+  }
+  if (!anyMatch && !chosen) fault(["anyMatch"], "false needs ipAddressesMatch or bitmaskMatch");
+}
 
 export const ConnectionFilterSettings = z.strictObject({
   ipAllowList: z.array(IpEntry).max(1000).default([]).describe("Clients that skip all anti-spam agents."),
@@ -15,39 +39,25 @@ export const ConnectionFilterSettings = z.strictObject({
     .default([])
     .describe("Clients that are refused 550 5.7.1 at RCPT TO."),
   ipBlockListProviders: z
-    .array(
-      z.strictObject({
-        lookupDomain: z.string().describe("DNS block list, e.g. zen.spamhaus.org."),
-        anyMatch: z.boolean().default(true).describe("Any 127.x answer counts."),
-        ipAddressesMatch: z
-          .array(z.string())
-          .default([])
-          .describe("Answers that count, when anyMatch is false."),
-        bitmaskMatch: z
-          .string()
-          .optional()
-          .describe("Mask such as 127.0.0.6 whose bits count, when anyMatch is false."),
-        rejectionResponse: z.string().max(240).optional().describe("Text of the refusal."),
-      }),
-    )
+    .array(withCheck(IpBlockListProvider, checkProvider))
     .max(16)
     .default([])
     .describe(
       "DNS block lists, asked in order; a list that cannot be asked counts as no match and is logged.",
     ),
   bypassedRecipients: z
-    .array(z.string())
+    .array(AddressText)
     .max(800)
     .default([])
     .describe("Recipients that accept blocked clients."),
-  lookupTimeout: Duration.default("3s").describe("Wait for one DNS block list."),
+  lookupTimeout: PositiveDuration.default("3s").describe("Wait for one DNS block list."),
 });
 
 export const SenderFilterSettings = z.strictObject({
-  blockedSenders: z.array(z.string()).max(800).default([]).describe("Addresses refused as sender."),
-  blockedDomains: z.array(z.string()).max(800).default([]).describe("Domains refused as sender."),
+  blockedSenders: z.array(AddressText).max(800).default([]).describe("Addresses refused as sender."),
+  blockedDomains: z.array(DomainText).max(800).default([]).describe("Domains refused as sender."),
   blockedDomainsAndSubdomains: z
-    .array(z.string())
+    .array(DomainText)
     .max(800)
     .default([])
     .describe("Domains refused with all their subdomains."),
@@ -63,7 +73,7 @@ export const SenderFilterSettings = z.strictObject({
 
 export const RecipientFilterSettings = z.strictObject({
   blockedRecipients: z
-    .array(z.string())
+    .array(AddressText)
     .max(800)
     .default([])
     .describe("Addresses that accept no mail from outside."),
@@ -82,7 +92,7 @@ export const RecipientFilterSettings = z.strictObject({
 
 export const HeaderFirewallSettings = z.strictObject({
   prefixes: z
-    .array(z.string())
+    .array(HeaderName)
     .max(64)
     .default(["X-Postroom-", "X-MS-Exchange-Organization-", "X-MS-Exchange-Forest-"])
     .describe("Header fields that strangers may not send; removed from mail that is not internal."),
@@ -112,25 +122,29 @@ export const AttachmentFilterSettings = z.strictObject({
     .describe(
       "Reject 550 5.7.1; Strip replaces the attachment by a text; SilentDelete drops the message; Quarantine keeps it.",
     ),
-  rejectResponse: z
-    .string()
-    .max(240)
+  rejectResponse: OneLine.max(240)
     .default("Message rejected due to unacceptable attachments")
     .describe("Text of the refusal."),
 });
 
+const Agents = z.strictObject({
+  connectionFilter: ConnectionFilterSettings.optional().describe(
+    "IP allow and block lists, DNS block lists.",
+  ),
+  senderFilter: SenderFilterSettings.optional().describe("Blocked senders."),
+  recipientFilter: RecipientFilterSettings.optional().describe("Blocked and unknown recipients."),
+  headerFirewall: HeaderFirewallSettings.optional().describe("Strips organization headers from strangers."),
+  attachmentFilter: AttachmentFilterSettings.optional().describe("Blocks attachments by name and type."),
+});
+
+/** Property name of a built-in agent. */
+export const AgentName = Agents.keyof();
+
 /** Exactly one property: the agent, with its settings. */
-export const AgentEntry = z
-  .strictObject({
-    connectionFilter: ConnectionFilterSettings.optional().describe(
-      "IP allow and block lists, DNS block lists.",
-    ),
-    senderFilter: SenderFilterSettings.optional().describe("Blocked senders."),
-    recipientFilter: RecipientFilterSettings.optional().describe("Blocked and unknown recipients."),
-    headerFirewall: HeaderFirewallSettings.optional().describe("Strips organization headers from strangers."),
-    attachmentFilter: AttachmentFilterSettings.optional().describe("Blocks attachments by name and type."),
-  })
-  .refine((entry) => Object.values(entry).filter((value) => value !== undefined).length === 1, {
+export const AgentEntry = Agents.refine(
+  (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+  {
     error: "name exactly one agent per entry",
-  });
+  },
+);
 export type AgentEntry = z.infer<typeof AgentEntry>;

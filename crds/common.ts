@@ -9,10 +9,20 @@ export const Quantity = z
   .string()
   .regex(/^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$/, "write a quantity such as 36Mi");
 
+/** A Quantity that must be more than nothing: a limit of 0 would refuse all mail. */
+export const PositiveQuantity = Quantity.refine((text) => parseQuantity(text) !== 0, {
+  error: "must be more than 0",
+});
+
 /** Go-style duration: "1h30m", "500ms", "48h". Parse with parseDuration. */
 export const Duration = z
   .string()
   .regex(/^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$/, "write a duration such as 5m or 1h30m");
+
+/** A Duration that must be more than nothing. */
+export const PositiveDuration = Duration.refine((text) => parseDuration(text) !== 0, {
+  error: "must be more than 0",
+});
 
 export const DnsLabel = z
   .string()
@@ -67,10 +77,15 @@ export function parseDuration(text: string): number {
 
 /** metadata as every object carries it; the fields that Postroom reads. */
 export const Metadata = z.looseObject({
-  name: DnsLabel,
-  namespace: DnsLabel.default("default"),
-  creationTimestamp: z.string().optional(),
-  generation: z.number().optional(),
+  name: DnsLabel.describe("Name of the object, unique for its kind in the namespace."),
+  namespace: DnsLabel.default("default").describe("Namespace; in a folder of manifests: default."),
+  // kubectl and code generators write `creationTimestamp: null` into manifests.
+  creationTimestamp: z
+    .string()
+    .nullish()
+    .transform((time) => time ?? undefined)
+    .describe("Set by the API server. The older object wins a conflict."),
+  generation: z.number().optional().describe("Set by the API server."),
 });
 export type Metadata = z.infer<typeof Metadata>;
 

@@ -1,17 +1,19 @@
 /** MailTransport: a set of transport pods, or the one standalone process. */
 import { z } from "zod";
 import { AgentEntry } from "./agents.ts";
-import { DnsLabel, Duration, Quantity } from "./common.ts";
+import { type ReportFault, withCheck } from "./checks.ts";
+import { DnsLabel, Duration, PositiveDuration, PositiveQuantity } from "./common.ts";
 
-const Level = (medium: number, high: number, what: string) =>
+const Level = (medium: number, high: number, what: string, max = Number.MAX_SAFE_INTEGER) =>
   z
     .strictObject({
-      medium: z.number().int().min(1).default(medium).describe(`${what}: from here on new mail is slowed.`),
-      high: z.number().int().min(1).default(high).describe(`${what}: from here on new mail is answered 452.`),
+      medium: z.number().int().min(1).max(max).default(medium).describe("From here on new mail is slowed."),
+      high: z.number().int().min(1).max(max).default(high).describe("From here on new mail is answered 452."),
     })
-    .prefault({});
+    .prefault({})
+    .describe(`${what}.`);
 
-export const MailTransportSpec = z.strictObject({
+const Spec = z.strictObject({
   role: z
     .enum(["Hub", "Edge"])
     .default("Hub")
@@ -34,16 +36,17 @@ export const MailTransportSpec = z.strictObject({
     .strictObject({
       storage: z
         .strictObject({
-          size: Quantity.default("10Gi").describe(
+          size: PositiveQuantity.default("10Gi").describe(
             "Volume of the queue; back pressure counts use against it.",
           ),
         })
-        .prefault({}),
-      messageExpiration: Duration.default("48h").describe(
+        .prefault({})
+        .describe("Where the queue lies."),
+      messageExpiration: PositiveDuration.default("48h").describe(
         "A message not delivered by then fails (Exchange MessageExpirationTimeout).",
       ),
       retryIntervals: z
-        .array(Duration)
+        .array(PositiveDuration)
         .min(1)
         .max(32)
         .default(["1m", "5m", "15m", "1h"])
@@ -59,7 +62,8 @@ export const MailTransportSpec = z.strictObject({
         .default(2)
         .describe("Crashes of the process after which a message is set aside."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("The queue: its volume, retries and expiry."),
   limits: z
     .strictObject({
       maxInboundConnections: z
@@ -82,14 +86,17 @@ export const MailTransportSpec = z.strictObject({
         .describe("Open connections to one next hop."),
       maxMimeParts: z.number().int().min(1).default(1000).describe("More MIME parts are refused 554 5.6.0."),
       maxMimeDepth: z.number().int().min(1).default(50).describe("Deeper MIME nesting is refused 554 5.6.0."),
-      agentTimeout: Duration.default("30s").describe("An agent that takes longer is answered 451 4.3.0."),
+      agentTimeout: PositiveDuration.default("30s").describe(
+        "An agent that takes longer is answered 451 4.3.0.",
+      ),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("Limits of the whole transport; connectors have their own."),
   backPressure: z
     .strictObject({
       submissionQueue: Level(9999, 15000, "Messages in the submission queue"),
-      diskUsedPercent: Level(89, 99, "Percent of the queue's volume in use"),
-      memoryUsedPercent: Level(88, 94, "Percent of the process's memory limit in use"),
+      diskUsedPercent: Level(89, 99, "Percent of the queue's volume in use", 100),
+      memoryUsedPercent: Level(88, 94, "Percent of the process's memory limit in use", 100),
     })
     .prefault({})
     .describe("Levels as in Exchange; each is left again a tenth below where it began."),
@@ -101,4 +108,20 @@ export const MailTransportSpec = z.strictObject({
       "Agents in the order they run; one property each. Left out: the header firewall, and on Edge the anti-spam agents.",
     ),
 });
+
+const LEVELS = ["submissionQueue", "diskUsedPercent", "memoryUsedPercent"] as const;
+
+function checkTransport({ backPressure }: z.output<typeof Spec>, fault: ReportFault): void {
+  for (const name of LEVELS) {
+    const { medium, high } = backPressure[name];
+    if (medium >= high) {
+      fault(
+        ["backPressure", name, "medium"],
+        `must be lower than high (${medium} is not lower than ${high})`,
+      );
+    }
+  }
+}
+
+export const MailTransportSpec = withCheck(Spec, checkTransport);
 export type MailTransportSpec = z.infer<typeof MailTransportSpec>;

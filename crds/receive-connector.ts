@@ -1,16 +1,28 @@
 /** ReceiveConnector: who may connect, how, and with which rights and limits. Names follow Exchange's Set-ReceiveConnector. */
 import { z } from "zod";
-import { DnsLabel, Duration, enabled, Quantity, SecretRef, transportRefs } from "./common.ts";
+import { AgentName } from "./agents.ts";
+import { withCheck } from "./checks.ts";
+import {
+  DnsLabel,
+  Duration,
+  enabled,
+  PositiveDuration,
+  PositiveQuantity,
+  SecretRef,
+  transportRefs,
+} from "./common.ts";
+import { AddressPattern, IpRangeText, IpText, OneLine } from "./formats.ts";
+import { checkReceiveConnector } from "./receive-connector-checks.ts";
 
 const unlimitedInt = (value: number) => z.number().int().min(1).default(value);
 
-export const ReceiveConnectorSpec = z.strictObject({
+const Spec = z.strictObject({
   transportRefs,
   enabled,
   bindings: z
     .array(
       z.strictObject({
-        address: z.string().optional().describe("Local address; default: every address, IPv4 and IPv6."),
+        address: IpText.optional().describe("Local address; default: every address, IPv4 and IPv6."),
         port: z.number().int().min(1).max(65535).describe("TCP port."),
       }),
     )
@@ -18,7 +30,7 @@ export const ReceiveConnectorSpec = z.strictObject({
     .max(32)
     .describe("Where to listen."),
   remoteIPRanges: z
-    .array(z.string())
+    .array(IpRangeText)
     .min(1)
     .max(512)
     .default(["0.0.0.0/0", "::/0"])
@@ -26,7 +38,7 @@ export const ReceiveConnectorSpec = z.strictObject({
       "Clients this connector serves: address, CIDR or first-last. The most specific range on a binding wins.",
     ),
   fqdn: DnsLabel.optional().describe("Name in banner, EHLO and Received; default: the transport's hostname."),
-  banner: z.string().max(200).optional().describe("Text after `220 <fqdn> ESMTP`."),
+  banner: OneLine.max(200).optional().describe("Text after `220 <fqdn> ESMTP`."),
   permissionGroups: z
     .array(z.enum(["AnonymousUsers", "AuthenticatedUsers", "Relay"]))
     .min(1)
@@ -47,7 +59,7 @@ export const ReceiveConnectorSpec = z.strictObject({
     .array(
       z.strictObject({
         user: z.string().min(1).describe("User name of AUTH, or * for every user."),
-        addresses: z.array(z.string()).min(1).max(1000).describe("Addresses, *@domain, or * for any."),
+        addresses: z.array(AddressPattern).min(1).max(1000).describe("Addresses, *@domain, or * for any."),
       }),
     )
     .max(1000)
@@ -70,9 +82,10 @@ export const ReceiveConnectorSpec = z.strictObject({
         .describe("kubernetes.io/tls Secrets; chosen by SNI, the first is the default."),
       minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).default("TLSv1.2").describe("Oldest TLS version."),
     })
-    .prefault({}),
-  maxMessageSize: Quantity.default("36Mi").describe("Offered in SIZE and enforced: 552 5.3.4."),
-  maxHeaderSize: Quantity.default("256Ki").describe("Header block beyond this: 552 5.3.4."),
+    .prefault({})
+    .describe("TLS towards the clients."),
+  maxMessageSize: PositiveQuantity.default("36Mi").describe("Offered in SIZE and enforced: 552 5.3.4."),
+  maxHeaderSize: PositiveQuantity.default("256Ki").describe("Header block beyond this: 552 5.3.4."),
   maxRecipientsPerMessage: unlimitedInt(200).describe("Further RCPT: 452 4.5.3."),
   maxInboundConnection: unlimitedInt(5000).describe("Sessions of this connector; further ones: 421 4.3.2."),
   maxInboundConnectionPerSource: unlimitedInt(20).describe(
@@ -100,10 +113,10 @@ export const ReceiveConnectorSpec = z.strictObject({
   tarpitInterval: Duration.default("5s").describe(
     "Delay of 5yz replies to clients that have not authenticated; 0s: none.",
   ),
-  connectionTimeout: Duration.default("10m").describe(
+  connectionTimeout: PositiveDuration.default("10m").describe(
     "Longest session that sends nothing but commands; a transaction in progress may end.",
   ),
-  connectionInactivityTimeout: Duration.default("5m").describe(
+  connectionInactivityTimeout: PositiveDuration.default("5m").describe(
     "Silence after which a session is closed 421 4.4.2.",
   ),
   minDataRate: z
@@ -116,7 +129,7 @@ export const ReceiveConnectorSpec = z.strictObject({
     "Wait before the banner; a client that talks before it is refused 554 5.5.0.",
   ),
   bareLinefeedNormalizationRanges: z
-    .array(z.string())
+    .array(IpRangeText)
     .max(64)
     .default([])
     .describe(
@@ -128,22 +141,25 @@ export const ReceiveConnectorSpec = z.strictObject({
   binaryMimeEnabled: z.boolean().default(true).describe("Offer BINARYMIME (RFC 3030); needs CHUNKING."),
   deliveryStatusNotificationEnabled: z.boolean().default(true).describe("Offer DSN (RFC 3461)."),
   disabledAgents: z
-    .array(z.string())
+    .array(AgentName)
     .max(32)
     .default([])
     .describe("Agents, by property name, that do not run for this connector."),
   proxyProtocol: z
     .strictObject({
       trustedCIDRs: z
-        .array(z.string())
+        .array(IpRangeText)
         .min(1)
         .max(64)
         .describe("Balancers that must begin with a PROXY v1 or v2 header. Others may not."),
     })
-    .optional(),
+    .optional()
+    .describe("Clients behind a balancer that speaks the PROXY protocol."),
   protocolLoggingLevel: z
     .enum(["None", "Verbose"])
     .default("None")
     .describe("Verbose logs the dialogue, never content or credentials."),
 });
+
+export const ReceiveConnectorSpec = withCheck(Spec, checkReceiveConnector);
 export type ReceiveConnectorSpec = z.infer<typeof ReceiveConnectorSpec>;

@@ -1,18 +1,18 @@
 /** SendConnector: which mail leaves this way, to whom, and how. Names follow Exchange's Set-SendConnector. */
 import { z } from "zod";
-import { DnsLabel, Duration, enabled, Quantity, SecretRef, transportRefs } from "./common.ts";
+import { type ReportFault, reportDuplicates, withCheck } from "./checks.ts";
+import { DnsLabel, enabled, PositiveDuration, PositiveQuantity, SecretRef, transportRefs } from "./common.ts";
+import { AddressSpaceDomain, HostText, IpText, normalizeDomainPattern } from "./formats.ts";
 
-export const SendConnectorSpec = z.strictObject({
+const Spec = z.strictObject({
   transportRefs,
   enabled,
   addressSpaces: z
     .array(
       z.strictObject({
-        domain: z
-          .string()
-          .min(1)
-          .max(255)
-          .describe("contoso.example, *.contoso.example (the domain and its subdomains), or *."),
+        domain: AddressSpaceDomain.describe(
+          "contoso.example, *.contoso.example (the domain and its subdomains), or *.",
+        ),
         cost: z
           .number()
           .int()
@@ -37,9 +37,12 @@ export const SendConnectorSpec = z.strictObject({
       smartHosts: z
         .array(
           z.strictObject({
-            host: z.string().min(1).max(255).describe("Name or address."),
+            host: HostText.describe("Name or address."),
             port: z.number().int().min(1).max(65535).optional().describe("Default 25, for LMTP 24."),
-            protocol: z.enum(["SMTP", "LMTP"]).default("SMTP"),
+            protocol: z
+              .enum(["SMTP", "LMTP"])
+              .default("SMTP")
+              .describe("LMTP (RFC 2033): the host answers for each recipient."),
             priority: z.number().int().min(0).default(0).describe("Lower first; equal ones share the load."),
           }),
         )
@@ -61,7 +64,7 @@ export const SendConnectorSpec = z.strictObject({
     .describe("Where the mail goes."),
   auth: z
     .strictObject({
-      mechanism: z.enum(["Plain", "Login"]).default("Plain"),
+      mechanism: z.enum(["Plain", "Login"]).default("Plain").describe("SASL mechanism."),
       secretRef: SecretRef.describe("kubernetes.io/basic-auth Secret: username, password."),
       allowInsecure: z
         .boolean()
@@ -83,10 +86,11 @@ export const SendConnectorSpec = z.strictObject({
       caRef: SecretRef.optional().describe("Secret with ca.crt to trust instead of the system's roots."),
       clientCertificateRef: SecretRef.optional().describe("kubernetes.io/tls Secret to present."),
     })
-    .prefault({}),
+    .prefault({})
+    .describe("How the connection to the next hop is secured."),
   fqdn: DnsLabel.optional().describe("Name in EHLO; default: the transport's hostname."),
-  sourceIPAddress: z.string().optional().describe("Local address to connect from."),
-  maxMessageSize: Quantity.optional().describe(
+  sourceIPAddress: IpText.optional().describe("Local address to connect from."),
+  maxMessageSize: PositiveQuantity.optional().describe(
     "A connector too small for a message is skipped. Left out: unlimited.",
   ),
   maxConnections: z
@@ -96,8 +100,8 @@ export const SendConnectorSpec = z.strictObject({
     .optional()
     .describe("Connections to one next hop; default: the transport's maxPerDomainOutboundConnections."),
   smtpMaxMessagesPerConnection: z.number().int().min(1).default(100).describe("Then a new connection."),
-  connectionTimeout: Duration.default("30s").describe("To connect and be greeted."),
-  connectionInactivityTimeout: Duration.default("10m").describe(
+  connectionTimeout: PositiveDuration.default("30s").describe("To connect and be greeted."),
+  connectionInactivityTimeout: PositiveDuration.default("10m").describe(
     "Wait for one reply (RFC 5321 section 4.5.3.2 asks 10 minutes for the final one).",
   ),
   protocolLoggingLevel: z
@@ -105,4 +109,46 @@ export const SendConnectorSpec = z.strictObject({
     .default("None")
     .describe("Verbose logs the dialogue, never content or credentials."),
 });
+
+type SpecOutput = z.output<typeof Spec>;
+
+function checkSendConnector(spec: SpecOutput, fault: ReportFault): void {
+  checkRouting(spec.routing, fault);
+  checkSecurity(spec, fault);
+  reportDuplicates(
+    spec.addressSpaces.map(({ domain }) => (domain === "*" ? "*" : normalizeDomainPattern(domain))),
+    (index, first) => fault(["addressSpaces", index, "domain"], `stands already in addressSpaces[${first}]`),
+  );
+}
+
+function checkRouting({ type, smartHosts, directory }: SpecOutput["routing"], fault: ReportFault): void {
+  if (type === "SmartHost" && smartHosts.length === 0) {
+    fault(["routing", "smartHosts"], "routing type SmartHost needs at least one host");
+  }
+  if (type !== "SmartHost" && smartHosts.length > 0) {
+    const lmtp = smartHosts.some(({ protocol }) => protocol === "LMTP") ? " (LMTP too needs SmartHost)" : "";
+    fault(["routing", "smartHosts"], `only for routing type SmartHost, not ${type}${lmtp}`);
+  }
+  if (type === "Drop" && directory === undefined) {
+    fault(["routing", "directory"], "routing type Drop needs a directory");
+  }
+  if (type !== "Drop" && directory !== undefined) {
+    fault(["routing", "directory"], `only for routing type Drop, not ${type}`);
+  }
+}
+
+function checkSecurity({ auth, tls, routing }: SpecOutput, fault: ReportFault): void {
+  if (auth !== undefined && routing.type !== "SmartHost") {
+    fault(["auth"], `only for routing type SmartHost, not ${routing.type}`);
+  }
+  if (auth !== undefined && tls.mode === "None" && !auth.allowInsecure) {
+    fault(["auth"], "would send the password in clear text: raise tls.mode, or set allowInsecure: true");
+  }
+  if (tls.implicit && tls.mode === "None") fault(["tls", "implicit"], "needs a tls.mode other than None");
+  if (tls.caRef !== undefined && tls.mode !== "VerifyName") {
+    fault(["tls", "caRef"], `only tls.mode VerifyName checks certificates, ${tls.mode} does not`);
+  }
+}
+
+export const SendConnectorSpec = withCheck(Spec, checkSendConnector);
 export type SendConnectorSpec = z.infer<typeof SendConnectorSpec>;

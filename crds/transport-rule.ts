@@ -1,32 +1,34 @@
 /** TransportRule: conditions, exceptions and actions on every message, named as in Exchange's New-TransportRule. */
 import { z } from "zod";
+import { type ReportFault, withCheck } from "./checks.ts";
 import { enabled, Quantity, transportRefs } from "./common.ts";
+import { AddressText, DomainText, HeaderName, IpRangeText, OneLine } from "./formats.ts";
 
-const words = (what: string) =>
-  z.array(z.string().min(1).max(256)).min(1).max(1000).optional().describe(what);
+const listOf = (what: string, item: z.ZodType<string, string> = z.string().min(1).max(256)) =>
+  z.array(item).min(1).max(1000).optional().describe(what);
+const words = (what: string) => listOf(what);
+const Pattern = z.string().min(1).max(1024);
 const patterns = (what: string) =>
   z
-    .array(z.string().min(1).max(1024))
+    .array(Pattern)
     .min(1)
     .max(200)
     .optional()
     .describe(
       `${what} Regular expressions without look-around or back-references, case-insensitive, linear time.`,
     );
-const addresses = (what: string) =>
-  z.array(z.string().min(1).max(320)).min(1).max(1000).optional().describe(what);
+const addresses = (what: string) => listOf(what, AddressText);
 
 const HeaderWords = z.strictObject({
-  header: z.string().min(1),
-  words: z.array(z.string().min(1)).min(1).max(1000),
+  header: HeaderName.describe("Name of the field."),
+  words: z.array(z.string().min(1).max(256)).min(1).max(1000).describe("Any of these words."),
 });
 const HeaderPatterns = z.strictObject({
-  header: z.string().min(1),
-  patterns: z.array(z.string().min(1).max(1024)).min(1).max(200),
+  header: HeaderName.describe("Name of the field."),
+  patterns: z.array(Pattern).min(1).max(200).describe("Any of these patterns."),
 });
 
-/** Every predicate; all that are present must hold; within one, any value may match. */
-export const Predicates = z.strictObject({
+const PredicateFields = z.strictObject({
   from: addresses("Sender is one of these addresses."),
   fromScope: z
     .enum(["InOrganization", "NotInOrganization"])
@@ -34,8 +36,8 @@ export const Predicates = z.strictObject({
     .describe("InOrganization: internal mail (authenticated or externally secured) from an accepted domain."),
   fromAddressContainsWords: words("Words in the sender's address."),
   fromAddressMatchesPatterns: patterns("Sender's address."),
-  senderDomainIs: words("Domain of the sender, subdomains included."),
-  senderIpRanges: words("Client address: address, CIDR or first-last."),
+  senderDomainIs: listOf("Domain of the sender, subdomains included.", DomainText),
+  senderIpRanges: listOf("Client address: address, CIDR or first-last.", IpRangeText),
   authenticated: z.boolean().optional().describe("True: the client authenticated. False: it did not."),
   receiveConnectorIs: words("namespace/name or name of the receive connector."),
   sentTo: addresses("Recipient is one of these addresses. Holds per recipient."),
@@ -43,7 +45,7 @@ export const Predicates = z.strictObject({
     .enum(["InOrganization", "NotInOrganization"])
     .optional()
     .describe("Recipient's domain is Authoritative or InternalRelay, or not. Holds per recipient."),
-  recipientDomainIs: words("Domain of the recipient, subdomains included. Holds per recipient."),
+  recipientDomainIs: listOf("Domain of the recipient, subdomains included. Holds per recipient.", DomainText),
   recipientAddressContainsWords: words("Words in the recipient's address. Holds per recipient."),
   recipientAddressMatchesPatterns: patterns("Recipient's address. Holds per recipient."),
   anyOfRecipientAddressContainsWords: words(
@@ -60,7 +62,7 @@ export const Predicates = z.strictObject({
   subjectOrBodyMatchesPatterns: patterns("Subject or a text part (first 1 MiB of decoded text)."),
   headerContainsWords: HeaderWords.optional().describe("Words in a named header field."),
   headerMatchesPatterns: HeaderPatterns.optional().describe("Patterns in a named header field."),
-  headerExists: words("Any of these header fields is present."),
+  headerExists: listOf("Any of these header fields is present.", HeaderName),
   attachmentNameMatchesPatterns: patterns("File name of an attachment."),
   attachmentExtensionMatchesWords: words("File extension of an attachment, without the dot."),
   attachmentTypeIs: words("MIME type of an attachment, declared or sniffed; type/* matches all subtypes."),
@@ -85,13 +87,21 @@ export const Predicates = z.strictObject({
     .describe("Spam confidence level, stamped by an agent or rule, is this or higher."),
   contentCharacterSetContainsWords: words("Charset of a text part."),
   stampIs: z
-    .strictObject({ name: z.string().min(1), values: z.array(z.string()).min(1) })
+    .strictObject({
+      name: z.string().min(1).max(256).describe("Name of the stamp, e.g. SCL."),
+      values: z.array(z.string().max(256)).min(1).max(1000).describe("Any of these values."),
+    })
     .optional()
     .describe("An agent's stamp has one of these values."),
 });
+
+/** Every predicate; all that are present must hold; within one, any value may match. */
+export const Predicates = withCheck(PredicateFields, (predicates, fault) =>
+  checkNotEmpty(predicates, "name at least one condition", fault),
+);
 export type Predicates = z.infer<typeof Predicates>;
 
-export const Conditions = Predicates.extend({
+const ConditionFields = PredicateFields.extend({
   anyOf: z
     .array(Predicates)
     .min(1)
@@ -100,70 +110,100 @@ export const Conditions = Predicates.extend({
     .describe("Alternatives: at least one of them must hold too."),
 });
 
-export const Actions = z
-  .strictObject({
-    rejectMessage: z
-      .strictObject({
-        enhancedStatusCode: z
-          .string()
-          .regex(/^5\.7\.(1|9[0-9]{2})$/, "use 5.7.1 or 5.7.900 to 5.7.999")
-          .default("5.7.1"),
-        reasonText: z.string().min(1).max(1024).default("Delivery not authorized, message refused"),
-      })
-      .optional()
-      .describe("Bounce with a DSN."),
-    deleteMessage: z.boolean().optional().describe("Drop without a DSN."),
-    quarantine: z
-      .boolean()
-      .optional()
-      .describe("Keep in the quarantine queue; `postroom queue` releases or removes it."),
-    redirectMessageTo: addresses("Replaces the recipients."),
-    addToRecipients: addresses("Adds recipients, also to the To field."),
-    copyTo: addresses("Adds recipients, also to the Cc field."),
-    blindCopyTo: addresses("Adds recipients unseen."),
-    setHeader: z
-      .array(z.strictObject({ name: z.string().regex(/^[!-9;-~]+$/), value: z.string().max(2000) }))
-      .min(1)
-      .max(32)
-      .optional()
-      .describe("Sets header fields, replacing those of that name."),
-    removeHeader: words("Removes header fields."),
-    prependSubject: z.string().min(1).max(256).optional().describe("Put before the subject, once."),
-    applyHtmlDisclaimer: z
-      .strictObject({
-        text: z
-          .string()
-          .min(1)
-          .max(5000)
-          .optional()
-          .describe("Text for text/plain parts; default: the HTML without its tags."),
-        html: z.string().min(1).max(5000).describe("HTML for text/html parts."),
-        location: z.enum(["Append", "Prepend"]).default("Append"),
-        fallbackAction: z
-          .enum(["Wrap", "Ignore", "Reject"])
-          .default("Wrap")
-          .describe(
-            "What to do with mail that cannot be changed (signed, encrypted): wrap it as an attachment, leave it, or reject it.",
-          ),
-      })
-      .optional()
-      .describe("Disclaimer in every text part's own charset and encoding."),
-    routeMessageOutboundConnector: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("SendConnector, name or namespace/name, whatever its address spaces."),
-    routeMessageOutboundRequireTls: z.boolean().optional().describe("Only over TLS."),
-    setPriority: z.enum(["High", "Normal", "Low"]).optional().describe("Order in the delivery queue."),
-    setScl: z.number().int().min(-1).max(9).optional().describe("Spam confidence level; -1 is trusted."),
-    logEventText: z.string().min(1).max(500).optional().describe("Text for the log and the trace."),
-  })
-  .refine((actions) => Object.values(actions).some((value) => value !== undefined && value !== false), {
-    error: "name at least one action",
-  });
+export const Conditions = withCheck(ConditionFields, (conditions, fault) =>
+  checkNotEmpty(
+    conditions,
+    "name at least one condition; leave conditions out to match every message",
+    fault,
+  ),
+);
+const Exceptions = withCheck(ConditionFields, (exceptions, fault) =>
+  checkNotEmpty(exceptions, "name at least one exception, or leave exceptions out", fault),
+);
+
+function checkNotEmpty(fields: object, message: string, fault: ReportFault): void {
+  if (Object.values(fields).every((value) => value === undefined)) fault([], message);
+}
+
+const ActionFields = z.strictObject({
+  rejectMessage: z
+    .strictObject({
+      enhancedStatusCode: z
+        .string()
+        .regex(/^5\.7\.(1|9[0-9]{2})$/, "use 5.7.1 or 5.7.900 to 5.7.999")
+        .default("5.7.1")
+        .describe("Status in the DSN: 5.7.1, or 5.7.900 to 5.7.999."),
+      reasonText: OneLine.min(1)
+        .max(1024)
+        .default("Delivery not authorized, message refused")
+        .describe("Text in the DSN."),
+    })
+    .optional()
+    .describe("Bounce with a DSN."),
+  deleteMessage: z.boolean().optional().describe("Drop without a DSN."),
+  quarantine: z
+    .boolean()
+    .optional()
+    .describe("Keep in the quarantine queue; `postroom queue` releases or removes it."),
+  redirectMessageTo: addresses("Replaces the recipients."),
+  addToRecipients: addresses("Adds recipients, also to the To field."),
+  copyTo: addresses("Adds recipients, also to the Cc field."),
+  blindCopyTo: addresses("Adds recipients unseen."),
+  setHeader: z
+    .array(
+      z.strictObject({
+        name: HeaderName.describe("Name of the field."),
+        value: OneLine.max(2000).describe("Its value."),
+      }),
+    )
+    .min(1)
+    .max(32)
+    .optional()
+    .describe("Sets header fields, replacing those of that name."),
+  removeHeader: listOf("Removes header fields.", HeaderName),
+  prependSubject: OneLine.min(1).max(256).optional().describe("Put before the subject, once."),
+  applyHtmlDisclaimer: z
+    .strictObject({
+      text: z
+        .string()
+        .min(1)
+        .max(5000)
+        .optional()
+        .describe("Text for text/plain parts; default: the HTML without its tags."),
+      html: z.string().min(1).max(5000).describe("HTML for text/html parts."),
+      location: z.enum(["Append", "Prepend"]).default("Append").describe("Below or above the text."),
+      fallbackAction: z
+        .enum(["Wrap", "Ignore", "Reject"])
+        .default("Wrap")
+        .describe(
+          "What to do with mail that cannot be changed (signed, encrypted): wrap it as an attachment, leave it, or reject it.",
+        ),
+    })
+    .optional()
+    .describe("Disclaimer in every text part's own charset and encoding."),
+  routeMessageOutboundConnector: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("SendConnector, name or namespace/name, whatever its address spaces."),
+  routeMessageOutboundRequireTls: z.boolean().optional().describe("Only over TLS."),
+  setPriority: z.enum(["High", "Normal", "Low"]).optional().describe("Order in the delivery queue."),
+  setScl: z.number().int().min(-1).max(9).optional().describe("Spam confidence level; -1 is trusted."),
+  logEventText: OneLine.min(1).max(500).optional().describe("Text for the log and the trace."),
+});
+
+const FATES = ["rejectMessage", "deleteMessage", "quarantine"] as const;
+
+export const Actions = withCheck(ActionFields, (actions, fault) => {
+  if (!Object.values(actions).some((value) => value !== undefined && value !== false)) {
+    fault([], "name at least one action");
+  }
+  const fates = FATES.filter((name) => actions[name] !== undefined && actions[name] !== false);
+  for (const fate of fates.slice(1)) fault([fate], `cannot go with ${fates[0]}: a message has one fate`);
+});
 export type Actions = z.infer<typeof Actions>;
 
-export const TransportRuleSpec = z.strictObject({
+const Spec = z.strictObject({
   transportRefs,
   enabled,
   priority: z
@@ -187,7 +227,7 @@ export const TransportRuleSpec = z.strictObject({
     .default("Header")
     .describe("Where sender predicates look."),
   conditions: Conditions.optional().describe("All must hold. Left out: every message."),
-  exceptions: Conditions.optional().describe("Any of these predicates that holds releases the message."),
+  exceptions: Exceptions.optional().describe("Any of these predicates that holds releases the message."),
   actions: Actions.describe("What is done, all of them."),
   stopRuleProcessing: z
     .boolean()
@@ -198,4 +238,13 @@ export const TransportRuleSpec = z.strictObject({
     .default("Defer")
     .describe("When the rule cannot be evaluated: skip it, or try the message again later."),
 });
+
+function checkRule({ activationDate, expiryDate }: z.output<typeof Spec>, fault: ReportFault): void {
+  if (activationDate === undefined || expiryDate === undefined) return;
+  if (Date.parse(expiryDate) <= Date.parse(activationDate)) {
+    fault(["expiryDate"], "must be later than activationDate: the rule would never run");
+  }
+}
+
+export const TransportRuleSpec = withCheck(Spec, checkRule);
 export type TransportRuleSpec = z.infer<typeof TransportRuleSpec>;
