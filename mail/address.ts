@@ -25,8 +25,14 @@ export function parseAddress(text: string): Address | undefined {
   const localPart = parseLocalPart(text.slice(0, at));
   if (localPart === undefined) return undefined;
   const host = text.slice(at + 1);
-  const domain = isAddressLiteral(host) ? host : toALabel(host);
+  if (host.length > 255) return undefined; // RFC 5321 §4.5.3.1.2
+  const domain = isAddressLiteral(host) ? literal(host) : toALabel(host);
   return domain === undefined ? undefined : { localPart, domain };
+}
+
+// One spelling for each address: the tag as RFC 5321 §4.1.3 writes it, the rest in lower case.
+function literal(host: string): string {
+  return host.toLowerCase().replace("[ipv6:", "[IPv6:");
 }
 
 /** Unquoted local part, or undefined; at most 64 octets (RFC 5321 §4.5.3.1.1). */

@@ -6,8 +6,11 @@ const LDH = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 /** Lower-case A-label form without final dot, or undefined if it is no domain name. Address literals are not domains. */
 export function toALabel(text: string): string | undefined {
   const name = text.endsWith(".") ? text.slice(0, -1) : text;
-  if (name.length === 0) return undefined;
-  // domainToASCII maps, so plain ASCII names skip it: they need no mapping and may hold "_".
+  // No name of more characters fits 253 octets; the bound keeps the mapping cheap.
+  if (name.length === 0 || name.length > 255) return undefined;
+  // domainToASCII drops line breaks and undoes percent signs: no domain holds them.
+  if (/[\x00-\x2c/\x3a-\x40\x5b-\x5e`\x7b-\x7f]/.test(name)) return undefined;
+  // It also maps, so plain ASCII names skip it: they need no mapping and may hold "_".
   const ascii = /^[\x21-\x7e]+$/.test(name) ? name.toLowerCase() : domainToASCII(name);
   if (ascii.length === 0 || ascii.length > 253) return undefined;
   return ascii.split(".").every((label) => LDH.test(label)) ? ascii : undefined;

@@ -14,6 +14,10 @@ export interface HeaderField {
   readonly raw: string;
 }
 
+// RFC 5322 §2.1.1: lines should hold 78 characters and must not hold more than 998.
+const FOLD_AT = 78;
+const MAX_LINE = 998;
+
 const FIELD_NAME = /^([\x21-\x39\x3b-\x7e]+)[ \t]*:/;
 
 /** Splits a header block, without the blank line that ends it, into fields. Lines end in CRLF. */
@@ -46,27 +50,33 @@ export function headerValues(header: readonly HeaderField[], name: string): stri
 
 /** Unfolded, trimmed latin1 value of one field (RFC 5322 §2.2.3). */
 export function fieldValue({ raw }: HeaderField): string {
-  return raw
-    .slice(raw.indexOf(":") + 1)
-    .replace(/\r\n(?=[ \t])/g, "")
-    .trim();
+  return trimWhiteSpace(raw.slice(raw.indexOf(":") + 1).replace(/\r\n(?=[ \t])/g, ""));
 }
 
-/** A field from a name and a latin1 value, folded at white space near 78 columns. CR, LF and NUL become spaces. */
+/**
+ * A field from a name and a latin1 value, folded at white space near 78 columns. CR, LF and NUL become spaces.
+ * Characters beyond latin1 become their UTF-8 octets: cut to eight bits, U+010A would be a line feed.
+ */
 export function makeField(name: string, value: string): HeaderField {
-  const clean = value.replace(/[\r\n\0]+/g, " ").trim();
+  if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name)) throw new TypeError(`Cannot make a field named "${name}"`);
+  const octets = /[^\x00-\xff]/.test(value) ? Buffer.from(value).toString("latin1") : value;
+  const clean = trimWhiteSpace(octets.replace(/[\r\n\0]+/g, " "));
+  const lines: string[] = [];
   let line = `${name}:`;
-  let raw = "";
-  for (const word of clean.split(/(?=[ \t])/)) {
-    const piece = line === `${name}:` && !/^[ \t]/.test(word) ? ` ${word}` : word;
-    if (line.length + piece.length > 78 && line !== `${name}:`) {
-      raw += `${line}\r\n`;
-      line = /^[ \t]/.test(piece) ? piece : ` ${piece}`;
+  // White space goes before its word, so that no line is white space only (RFC 5322 §3.2.2).
+  for (const word of clean.match(/[ \t]*[^ \t]+/g) ?? []) {
+    const piece = lines.length === 0 && line === `${name}:` ? ` ${word}` : word;
+    if (line.length + piece.length > FOLD_AT && line !== `${name}:`) {
+      lines.push(line);
+      line = piece;
     } else {
       line += piece;
     }
+    for (; line.length > MAX_LINE; line = ` ${trimWhiteSpace(line.slice(MAX_LINE))}`) {
+      lines.push(line.slice(0, MAX_LINE));
+    }
   }
-  return { name, raw: `${raw}${line}\r\n` };
+  return { name, raw: `${[...lines, line].join("\r\n")}\r\n` };
 }
 
 export function addFirst(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
@@ -89,4 +99,17 @@ export function setField(header: readonly HeaderField[], field: HeaderField): He
   if (at < 0) return addLast(header, field);
   const rest = header.filter((other, index) => index === at || other.name.toLowerCase() !== wanted);
   return rest.map((other) => (other.name.toLowerCase() === wanted ? field : other));
+}
+
+/** Not trim(): U+00A0 is an octet of UTF-8 here, no white space. */
+function trimWhiteSpace(octets: string): string {
+  let start = 0;
+  let end = octets.length;
+  while (start < end && isWhiteSpace(octets.charCodeAt(start))) start++;
+  while (end > start && isWhiteSpace(octets.charCodeAt(end - 1))) end--;
+  return octets.slice(start, end);
+}
+
+function isWhiteSpace(octet: number): boolean {
+  return octet === 0x20 || octet === 0x09 || octet === 0x0d || octet === 0x0a;
 }

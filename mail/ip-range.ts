@@ -25,6 +25,7 @@ export function parseIpRange(text: string): IpRange | undefined {
 
 /** Parses one address; undefined: not one. */
 export function parseIp(text: string): IpAddress | undefined {
+  if (text.length > 64) return undefined;
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.process(text);
   return { family: address.kind() === "ipv4" ? 4 : 6, value: toBigInt(address.toByteArray()) };
@@ -45,12 +46,13 @@ function rangeBetween(a: IpAddress | undefined, b: IpAddress | undefined, text: 
 }
 
 function cidrRange(cidr: string, text: string): IpRange | undefined {
-  const [address = "", prefix = ""] = cidr.split("/");
+  const [address = "", prefix = "", extra] = cidr.split("/");
   const ip = parseIp(address);
-  if (ip === undefined || !/^\d{1,3}$/.test(prefix)) return undefined;
+  if (ip === undefined || !/^\d{1,3}$/.test(prefix) || extra !== undefined) return undefined;
   const width = ip.family === 4 ? 32 : 128;
-  const bits = Number(prefix);
-  if (bits > width) return undefined;
+  // ::ffff:10.0.0.0/104 is 10.0.0.0/8 (RFC 4291 §2.5.5.2).
+  const bits = Number(prefix) - (width === 32 && address.includes(":") ? 96 : 0);
+  if (bits < 0 || bits > width) return undefined;
   const hostMask = (1n << BigInt(width - bits)) - 1n;
   const first = ip.value - (ip.value & hostMask);
   return { family: ip.family, first, last: first + hostMask, text };

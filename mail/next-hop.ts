@@ -15,3 +15,9 @@ export interface NextHop {
 export function nextHop(connector: string, domain: string, requireTls: boolean): NextHop {
   return { key: `${connector}|${domain}${requireTls ? "|tls" : ""}`, connector, domain, requireTls };
 }
+
+/** The next hop that a key names. */
+export function parseNextHopKey(key: string): NextHop {
+  const [connector = "", domain = "", tls] = key.split("|");
+  return { key, connector, domain, requireTls: tls === "tls" };
+}
