@@ -3,6 +3,9 @@ import type { Address } from "../../mail/address.ts";
 import type { Recipient } from "../../mail/message.ts";
 import type { NextHop } from "../../mail/next-hop.ts";
 
+export { type ResolveOptions, resolveRecipients } from "./resolve.ts";
+export { createRouter } from "./route.ts";
+
 /** A recipient that cannot be reached, with what the DSN says (RFC 3463). */
 export interface FailedRecipient {
   readonly recipient: Recipient;
@@ -42,7 +45,10 @@ export interface RouteCandidate {
   readonly connector: string;
   readonly addressSpace: string;
   readonly cost: number;
-  /** "chosen", or why not: "address space does not match", "too small for 40000000 octets", "cost 20 > 10", ... */
+  /**
+   * "chosen" (with a warning after it where mail may loop), or why not: "address space does not match",
+   * "too small for 40000000 octets", "less specific than contoso.example", "cost 20 > 10", ...
+   */
   readonly verdict: string;
 }
 
@@ -52,6 +58,7 @@ export interface Routing {
   readonly unreachable: readonly Recipient[];
   /** A connector matches, but the message is too big for all of them. */
   readonly failed: readonly FailedRecipient[];
+  /** Empty unless asked for. */
   readonly explanation: readonly {
     readonly recipient: Recipient;
     readonly candidates: readonly RouteCandidate[];
@@ -64,4 +71,13 @@ export interface RouteFacts {
   readonly requireTls: boolean;
   /** namespace/name chosen by a rule. */
   readonly connectorOverride: string | undefined;
+}
+
+/** Compiled and indexed once per snapshot. */
+export interface Router {
+  route(
+    recipients: readonly Recipient[],
+    facts: RouteFacts,
+    options?: { readonly explain?: boolean },
+  ): Routing;
 }
