@@ -43,6 +43,7 @@ export function parseManifests(files: readonly ManifestFile[]): LoadedManifests 
   const load = new Load();
   // By path, so that the same folder always gives the same answer.
   for (const file of [...files].sort((a, b) => (a.path < b.path ? -1 : 1))) load.readFile(file);
+  load.faults.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
   return load;
 }
 

@@ -1,5 +1,6 @@
 /** TransportRule: conditions, exceptions and actions on every message, named as in Exchange's New-TransportRule. */
 import { z } from "zod";
+import { checkPattern } from "../mail/pattern.ts";
 import { type ReportFault, withCheck } from "./checks.ts";
 import { enabled, Quantity, transportRefs } from "./common.ts";
 import { AddressText, DomainText, HeaderName, IpRangeText, OneLine } from "./formats.ts";
@@ -7,7 +8,14 @@ import { AddressText, DomainText, HeaderName, IpRangeText, OneLine } from "./for
 const listOf = (what: string, item: z.ZodType<string, string> = z.string().min(1).max(256)) =>
   z.array(item).min(1).max(1000).optional().describe(what);
 const words = (what: string) => listOf(what);
-const Pattern = z.string().min(1).max(1024);
+const Pattern = z
+  .string()
+  .min(1)
+  .max(1024)
+  .superRefine((source, context) => {
+    const message = checkPattern(source);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
 const patterns = (what: string) =>
   z
     .array(Pattern)

@@ -12,6 +12,9 @@ import type { ReceiveConnectorSpec } from "../crds/receive-connector.ts";
 import type { SendConnectorSpec } from "../crds/send-connector.ts";
 import type { Actions, TransportRuleSpec } from "../crds/transport-rule.ts";
 
+/** Rules keep their quantities as written; rooms that may not import crds read them with this. */
+export { parseQuantity } from "../crds/common.ts";
+
 /** namespace/name of a Secret. */
 export type SecretName = string;
 
@@ -49,9 +52,9 @@ export interface Level {
   readonly high: number;
 }
 
-type Timed<Spec, Durations extends keyof Spec, Sizes extends keyof Spec> = {
-  readonly [Key in Exclude<keyof Spec, Durations | Sizes | "transportRefs" | "enabled">]: Spec[Key];
-} & { readonly [Key in Durations as `${Key & string}Ms`]: number } & {
+type Timed<Spec, Durations extends keyof Spec, Sizes extends keyof Spec> = Readonly<
+  Pick<Spec, Exclude<keyof Spec, Durations | Sizes | "transportRefs" | "enabled">>
+> & { readonly [Key in Durations as `${Key & string}Ms`]: number } & {
   readonly [Key in Sizes]: undefined extends Spec[Key] ? number | undefined : number;
 };
 
@@ -96,7 +99,7 @@ export type SendConnectorEntry = { readonly name: string } & Omit<
       | undefined;
   };
 
-/** An AcceptedDomain; domains are A-labels in lower case, "*.x" kept; addresses are keys (mail/address.ts addressKey). */
+/** An AcceptedDomain; domains are A-labels in lower case, "*.x" kept; addresses as they were written. */
 export interface AcceptedDomainEntry {
   readonly name: string;
   /** Only the domains this object won (a domain claimed twice belongs to the older object). */
