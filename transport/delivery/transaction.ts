@@ -1,0 +1,159 @@
+/**
+ * Transaction: one message over one open session: MAIL, RCPT, DATA, the content (RFC 5321 §3.3), LMTP (RFC 2033).
+ *
+ * In: the commands' parameters and the octets. Out: one Answer a recipient, in order. Never rejects,
+ * except when reading the body does: then the connection is closed, so that the remote keeps nothing.
+ *
+ * @module
+ */
+import { DotStuffer } from "./dot-stuffing.ts";
+import { type Answer, isLoss, type Loss, type RemoteReply } from "./outcome.ts";
+import type { SmtpClient } from "./smtp-client.ts";
+
+export interface Transaction {
+  /** What follows "MAIL FROM:". */
+  readonly mail: string;
+  /** What follows "RCPT TO:", one a recipient. */
+  readonly rcpts: readonly string[];
+  /** The header block with its blank line. */
+  readonly header: Uint8Array;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+export interface TransactionAnswers {
+  readonly answers: readonly Answer[];
+  /** Recipients that RCPT TO took. */
+  readonly accepted: number;
+  /** The connection stands and no transaction is open on it. */
+  readonly clean: boolean;
+}
+
+interface EnvelopeAnswers {
+  readonly mail: RemoteReply | Loss;
+  readonly rcpts: readonly (RemoteReply | Loss)[];
+  /** undefined: DATA was not sent. */
+  readonly data: RemoteReply | Loss | undefined;
+}
+
+/** Runs one transaction. */
+export async function transact(client: SmtpClient, transaction: Transaction): Promise<TransactionAnswers> {
+  const envelope = client.extensions.has("PIPELINING")
+    ? await sendPipelined(client, transaction)
+    : await sendStepwise(client, transaction);
+  const early = envelopeFailure(envelope, transaction.rcpts.length);
+  if (early !== undefined) {
+    await leaveData(client, envelope);
+    return { answers: early, accepted: countAccepted(envelope), clean: false };
+  }
+  const accepted = countAccepted(envelope);
+  const finals = expectFinals(client, accepted);
+  const complete = await sendContent(client, transaction, finals[0]);
+  if (complete) client.wait(client.options.timeouts.finalMs);
+  else client.close();
+  const replies = (await Promise.all(finals)).map((reply) => (complete ? reply : refusalOrLoss(reply)));
+  return { answers: mergeFinals(envelope, replies), accepted, clean: client.lost === undefined };
+}
+
+/** RFC 2920 §3.1: the whole envelope in one go; DATA must come last in its group. */
+async function sendPipelined(client: SmtpClient, { mail, rcpts }: Transaction): Promise<EnvelopeAnswers> {
+  client.cork();
+  const pending = [client.ask(`MAIL FROM:${mail}`)];
+  for (const rcpt of rcpts) pending.push(client.ask(`RCPT TO:${rcpt}`));
+  pending.push(client.ask("DATA"));
+  client.uncork();
+  const [first, ...rest] = await Promise.all(pending);
+  return { mail: first as RemoteReply | Loss, rcpts: rest.slice(0, -1), data: rest.at(-1) };
+}
+
+async function sendStepwise(client: SmtpClient, { mail, rcpts }: Transaction): Promise<EnvelopeAnswers> {
+  const first = await client.ask(`MAIL FROM:${mail}`);
+  const replies: (RemoteReply | Loss)[] = [];
+  if (!isAccepted(first)) return { mail: first, rcpts: replies, data: undefined };
+  for (const rcpt of rcpts) replies.push(await client.ask(`RCPT TO:${rcpt}`));
+  const data = replies.some(isAccepted) ? await client.ask("DATA") : undefined;
+  return { mail: first, rcpts: replies, data };
+}
+
+/** The answers when no content is to be sent; undefined: go on. */
+function envelopeFailure({ mail, rcpts, data }: EnvelopeAnswers, count: number): Answer[] | undefined {
+  if (!isAccepted(mail)) {
+    return Array.from({ length: count }, () => ({ phase: "mail", answer: mail }));
+  }
+  if (data !== undefined && !isLoss(data) && data.code === 354 && rcpts.some(isAccepted)) return undefined;
+  return rcpts.map((answer) => {
+    if (!isAccepted(answer) || data === undefined) return { phase: "rcpt", answer };
+    if (isLoss(data) || data.code >= 400) return { phase: "data", answer: data };
+    return { phase: "data", answer: { lost: true, reason: `unexpected reply to DATA: ${data.text}` } };
+  });
+}
+
+/** RFC 2920 §3.1: a server may take a pipelined DATA although it took no recipient; end it with nothing in it. */
+async function leaveData(client: SmtpClient, { mail, rcpts, data }: EnvelopeAnswers): Promise<void> {
+  if (data === undefined || isLoss(data) || data.code >= 400) return;
+  // One that took DATA without a sender, or answered it with 250, can't be trusted with an empty message.
+  if (!isAccepted(mail) || rcpts.some(isAccepted) || data.code !== 354) return client.close();
+  await client.ask(".");
+}
+
+/** A final reply before the final dot can only refuse. */
+function refusalOrLoss(reply: RemoteReply | Loss): RemoteReply | Loss {
+  if (isLoss(reply) || reply.code >= 400) return reply;
+  return { lost: true, reason: `final reply before the end of the content: ${reply.text}` };
+}
+
+function expectFinals(client: SmtpClient, accepted: number): Promise<RemoteReply | Loss>[] {
+  const { lmtp, timeouts } = client.options;
+  // RFC 2033 §4.2: one reply for each accepted recipient, in order.
+  return Array.from({ length: lmtp ? accepted : 1 }, () => client.expect(timeouts.finalMs));
+}
+
+/** True: all of it was written. False: the remote answered or left before the end. */
+async function sendContent(
+  client: SmtpClient,
+  { header, body }: Transaction,
+  firstFinal: Promise<RemoteReply | Loss> | undefined,
+): Promise<boolean> {
+  const stuffer = new DotStuffer();
+  if (body instanceof Uint8Array) {
+    client.cork();
+    client.write(stuffer.write(header));
+    client.write(stuffer.write(body));
+    client.write(stuffer.end());
+    client.uncork();
+    return true;
+  }
+  let early = false;
+  void firstFinal?.then(() => {
+    early = true;
+  });
+  try {
+    await client.write(stuffer.write(header));
+    for await (const chunk of body) {
+      await client.write(stuffer.write(chunk));
+      if (early) return false;
+    }
+  } catch (error) {
+    // Without the final dot the remote must drop what it has (RFC 5321 §4.1.1.4).
+    client.close();
+    throw error;
+  }
+  client.write(stuffer.end());
+  return true;
+}
+
+function mergeFinals({ rcpts }: EnvelopeAnswers, finals: readonly (RemoteReply | Loss)[]): Answer[] {
+  const perRecipient = finals.length > 1 ? finals.values() : undefined;
+  return rcpts.map((answer) => {
+    if (!isAccepted(answer)) return { phase: "rcpt", answer };
+    const final = perRecipient === undefined ? finals[0] : perRecipient.next().value;
+    return { phase: "final", answer: final ?? { lost: true, reason: "no final reply" } };
+  });
+}
+
+function countAccepted({ mail, rcpts }: EnvelopeAnswers): number {
+  return isAccepted(mail) ? rcpts.filter(isAccepted).length : 0;
+}
+
+function isAccepted(answer: RemoteReply | Loss): answer is RemoteReply {
+  return !isLoss(answer) && answer.code < 300;
+}
