@@ -12,6 +12,7 @@ import type { ReceiveConnectorSpec } from "../crds/receive-connector.ts";
 import type { SendConnectorSpec } from "../crds/send-connector.ts";
 import type { Actions, TransportRuleSpec } from "../crds/transport-rule.ts";
 
+export type { AgentEntry } from "../crds/agents.ts";
 /** Rules keep their quantities as written; rooms that may not import crds read them with this. */
 export { parseQuantity } from "../crds/common.ts";
 
