@@ -41,6 +41,7 @@ export const TransportRef = z.strictObject({
 
 export const transportRefs = z
   .array(TransportRef)
+  .min(1)
   .max(16)
   .optional()
   .describe("MailTransports this object attaches to. Left out: every MailTransport in its namespace.");
