@@ -13,8 +13,8 @@ import type { SendConnectorSpec } from "../crds/send-connector.ts";
 import type { Actions, TransportRuleSpec } from "../crds/transport-rule.ts";
 
 export type { AgentEntry } from "../crds/agents.ts";
-/** Rules keep their quantities as written; rooms that may not import crds read them with this. */
-export { parseQuantity } from "../crds/common.ts";
+/** Rules and agents keep quantities and durations as written; rooms that may not import crds read them with these. */
+export { parseDuration, parseQuantity } from "../crds/common.ts";
 
 /** namespace/name of a Secret. */
 export type SecretName = string;

@@ -13,16 +13,25 @@ import type { MimeSummary } from "../../mail/mime.ts";
 import type { Reply } from "../../mail/reply.ts";
 import type { SmtpSession, SmtpTransaction } from "../../mail/session.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
+import type { AgentEntry } from "../../snapshot/schema.ts";
 
 /**
- * reject and defer carry the reply (5yz, 4yz). tarpit waits, then goes on with the next agent.
+ * reject and defer carry the reply (5yz, 4yz), sent after delayMs. tarpit waits, then goes on with the next agent.
  * drop: answered 250, kept nowhere (traced as FAIL). quarantine: answered 250, kept in the quarantine queue.
  */
 export type Verdict =
   | undefined
-  | { readonly action: "reject" | "defer"; readonly reply: Reply; readonly disconnect?: boolean }
+  | ({ readonly action: "reject" } & Refusal)
+  | ({ readonly action: "defer" } & Refusal)
   | { readonly action: "tarpit"; readonly delayMs: number }
-  | { readonly action: "drop" | "quarantine"; readonly reason: string };
+  | { readonly action: "drop"; readonly reason: string }
+  | { readonly action: "quarantine"; readonly reason: string };
+
+interface Refusal {
+  readonly reply: Reply;
+  readonly disconnect?: boolean;
+  readonly delayMs?: number;
+}
 
 /** Facts and levers of one transaction. Stamps travel with the message, outside the header. */
 export interface AgentTransaction extends SmtpTransaction {
@@ -44,6 +53,8 @@ export interface AgentContent extends AgentHeaders {
   mime(): Promise<MimeSummary>;
   /** The body's octets as a stream. */
   read(): AsyncIterable<Uint8Array>;
+  /** Replaces the parts of those paths (MimePart.path) by a text part that says `note`. */
+  stripAttachments(paths: readonly string[], note: string): Promise<void>;
 }
 
 /** At the categorizer's events: the message and what is known of it so far. */
@@ -72,6 +83,8 @@ export interface AgentHandlers {
   onResolved?(routing: AgentRouting): Result;
   onRouted?(routing: AgentRouting): Result;
   onCategorized?(routing: AgentRouting): Result;
+  /** No event: true exempts a client from all anti-spam agents (IP allow list). The chain asks before it runs one. */
+  exempts?(clientAddress: string): boolean;
 }
 
 /** What an agent may use. Made by main; tests bring their own. */
@@ -87,6 +100,15 @@ export interface AgentDeps {
   log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
 }
 
+/** AgentDeps, and what the chain adds. */
+export interface AgentTools extends AgentDeps {
+  /** Resolves after `ms`, or rejects with the signal's reason. For bounds on look-ups; to delay a client, answer tarpit. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Settings of a built-in agent, as the snapshot holds them. */
+export type SettingsOf<Key extends keyof AgentEntry> = NonNullable<AgentEntry[Key]>;
+
 export interface Agent<Settings> {
   /** Property name in MailTransport spec.agents[], e.g. "senderFilter". */
   readonly key: string;
@@ -94,7 +116,7 @@ export interface Agent<Settings> {
   readonly name: string;
   /** Anti-spam agents do not see internal mail (Exchange's Bypass-Anti-Spam right). */
   readonly antispam: boolean;
-  create(settings: Settings, deps: AgentDeps): AgentHandlers;
+  create(settings: Settings, tools: AgentTools): AgentHandlers;
 }
 
 export type { Address };
