@@ -3,6 +3,9 @@ import type { Address } from "../../mail/address.ts";
 import type { Message, Priority, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
 
+export { compileRules, type RuleDeps } from "./compile.ts";
+export type { RegexpEngine } from "./rule.ts";
+
 /** What glue must do to the content of a copy, in order. */
 export type ContentEdit =
   | { readonly kind: "setHeader"; readonly name: string; readonly value: string }
@@ -66,6 +69,8 @@ export interface PolicyDecision {
   readonly copies: readonly PolicyCopy[];
   /** Rules that matched, were excepted, or failed; all of them when explain is asked for. */
   readonly trace: readonly RuleTrace[];
+  /** logEventText of the rules that matched, in order. */
+  readonly logTexts: readonly string[];
 }
 
 /** Compiled and indexed once per snapshot. */

@@ -1,0 +1,162 @@
+/** Actions: one small function each: from a working copy to the next. Their order here is the order they are done in. */
+import { type Address, addressKey, parseAddress } from "../../mail/address.ts";
+import { encodeHeaderText } from "../../mail/encoded-word.ts";
+import { makeField, removeFields, setField } from "../../mail/header.ts";
+import type { Recipient } from "../../mail/message.ts";
+import type { RuleEntry } from "../../snapshot/schema.ts";
+import { type WorkingCopy, type WorkingRecipient, withEdit } from "./copy.ts";
+import { plainText } from "./plain-text.ts";
+import { withAddress, withSubjectPrefix } from "./working-header.ts";
+
+type Actions = RuleEntry["actions"];
+type ActionName = keyof Actions;
+
+/** `receiving`: keys of everybody who gets the message already; an address is not added twice. */
+export type Action = (copy: WorkingCopy, receiving: ReadonlySet<string>) => WorkingCopy;
+
+export interface CompiledActions {
+  readonly names: readonly string[];
+  readonly logEventText: string | undefined;
+  /** The copies that come of one: it, and where its fate is not delivery, one for those whom the rule added. */
+  run(copy: WorkingCopy, receiving: ReadonlySet<string>): WorkingCopy[];
+}
+
+type ActionFactories = {
+  readonly [Name in ActionName]-?: (value: NonNullable<Actions[Name]>) => Action | undefined;
+};
+
+// The type makes the compiler name an action of the schema that nobody built.
+const FACTORIES: ActionFactories = {
+  removeHeader: (names) => (copy) => names.reduce(removeHeader, copy),
+  setHeader: (fields) => (copy) => fields.reduce(setHeader, copy),
+  prependSubject: (text) => (copy) => prependSubject(copy, text),
+  applyHtmlDisclaimer: disclaimer,
+  redirectMessageTo: (texts) => redirectTo(readAddresses(texts)),
+  addToRecipients: (texts) => addRecipients(readAddresses(texts), "To"),
+  copyTo: (texts) => addRecipients(readAddresses(texts), "Cc"),
+  blindCopyTo: (texts) => addRecipients(readAddresses(texts), undefined),
+  routeMessageOutboundConnector: (connectorOverride) => (copy) => ({ ...copy, connectorOverride }),
+  routeMessageOutboundRequireTls: (wanted) =>
+    wanted ? (copy) => ({ ...copy, requireTls: true }) : undefined,
+  setPriority: (priority) => (copy) => ({ ...copy, priority }),
+  setScl: (level) => (copy) => ({ ...copy, stamps: { ...copy.stamps, SCL: String(level) } }),
+  logEventText: () => (copy) => copy,
+  // The last fate that stands is done: a rule that names several rejects rather than keeps, keeps rather than drops.
+  deleteMessage: (wanted) => (wanted ? (copy) => ({ ...copy, fate: { kind: "delete" } }) : undefined),
+  quarantine: (wanted) => (wanted ? (copy) => ({ ...copy, fate: { kind: "quarantine" } }) : undefined),
+  rejectMessage:
+    ({ enhancedStatusCode, reasonText }) =>
+    (copy) => ({ ...copy, fate: { kind: "reject", status: enhancedStatusCode, text: reasonText } }),
+};
+
+export function compileActions({ actions, stopRuleProcessing }: RuleEntry): CompiledActions {
+  const names = Object.keys(FACTORIES) as ActionName[];
+  const compiled = names.flatMap((name) => {
+    const run = compileAction(name, actions);
+    return run === undefined ? [] : [{ name, run }];
+  });
+  const stop = stopRuleProcessing ? ["stopRuleProcessing"] : [];
+  return {
+    names: [...compiled.map(({ name }) => name), ...stop],
+    logEventText: actions.logEventText,
+    run(copy, receiving) {
+      const acted = compiled.reduce((state, { run }) => run(state, receiving), copy);
+      const done = stopRuleProcessing ? { ...acted, stopped: true } : acted;
+      return done.fate.kind === "deliver" ? [done] : separateAdded(done, copy);
+    },
+  };
+}
+
+function compileAction<Name extends ActionName>(name: Name, actions: Actions): Action | undefined {
+  const value = actions[name];
+  // FACTORIES[name] takes the value of that very name, which the compiler cannot see through an indexed access.
+  const factory = FACTORIES[name] as (given: NonNullable<Actions[Name]>) => Action | undefined;
+  return value === undefined ? undefined : factory(value as NonNullable<Actions[Name]>);
+}
+
+/** "Reject, and a blind copy to the auditor": the auditor whom the same rule adds gets the message all the same. */
+function separateAdded(acted: WorkingCopy, before: WorkingCopy): WorkingCopy[] {
+  const known = new Set(before.recipients);
+  const isNew = (one: WorkingRecipient) => one.added && !known.has(one);
+  const added = acted.recipients.filter(isNew);
+  const judged = { ...acted, recipients: acted.recipients.filter((one) => !isNew(one)) };
+  if (added.length === 0) return [judged];
+  return [judged, { ...acted, recipients: added, fate: { kind: "deliver" } }];
+}
+
+function removeHeader(copy: WorkingCopy, name: string): WorkingCopy {
+  const header = removeFields(copy.header, name);
+  return header.length === copy.header.length ? copy : withEdit(copy, { kind: "removeHeader", name }, header);
+}
+
+function setHeader(copy: WorkingCopy, { name, value }: { name: string; value: string }): WorkingCopy {
+  const header = setField(copy.header, makeField(name, encodeHeaderText(value)));
+  return withEdit(copy, { kind: "setHeader", name, value }, header);
+}
+
+function prependSubject(copy: WorkingCopy, text: string): WorkingCopy {
+  const header = withSubjectPrefix(copy.header, text);
+  return header === undefined ? copy : withEdit(copy, { kind: "prependSubject", text }, header);
+}
+
+function disclaimer(value: NonNullable<Actions["applyHtmlDisclaimer"]>): Action {
+  const { html, location, fallbackAction, text = plainText(html) } = value;
+  return (copy) => withEdit(copy, { kind: "disclaimer", text, html, location, fallbackAction });
+}
+
+/** Replaces the recipients. A target that is among them stays as it is, with what the sender asked for it. */
+function redirectTo(targets: readonly Address[]): Action | undefined {
+  if (targets.length === 0) return undefined;
+  return (copy) => {
+    const byKey = new Map(copy.recipients.map((one) => [addressKey(one.recipient.address), one]));
+    const replaces = copy.recipients.flatMap((one) => {
+      if (one.added) return [];
+      return one.replaces.length > 0 ? one.replaces : [one.recipient];
+    });
+    const recipients = targets.map(
+      (address): WorkingRecipient =>
+        byKey.get(addressKey(address)) ?? {
+          recipient: redirected(address, replaces),
+          added: replaces.length === 0,
+          replaces,
+        },
+    );
+    return { ...copy, recipients };
+  };
+}
+
+/** RFC 3461 §5.2.4: ORCPT names the recipient the sender wrote to; one for many would be untrue. */
+function redirected(address: Address, replaces: readonly Recipient[]): Recipient {
+  const [only, ...others] = replaces;
+  const orcpt = others.length === 0 ? only?.orcpt : undefined;
+  return { address, original: address, notify: undefined, orcpt };
+}
+
+function addRecipients(targets: readonly Address[], field: "To" | "Cc" | undefined): Action {
+  return (copy, receiving) => {
+    const named =
+      field === undefined ? copy : targets.reduce((state, one) => nameIn(state, field, one), copy);
+    const here = new Set(copy.recipients.map(({ recipient }) => addressKey(recipient.address)));
+    const fresh = targets.filter((address) => {
+      const key = addressKey(address);
+      return !receiving.has(key) && !here.has(key);
+    });
+    const added = fresh.map((address) => ({
+      recipient: { address, original: address, notify: undefined },
+      added: true,
+      replaces: [],
+    }));
+    return { ...named, recipients: [...named.recipients, ...added] };
+  };
+}
+
+function nameIn(copy: WorkingCopy, field: "To" | "Cc", address: Address): WorkingCopy {
+  const header = withAddress(copy.header, field, address);
+  return header === undefined ? copy : withEdit(copy, { kind: "addAddress", field, address }, header);
+}
+
+/** Addresses as rules write them, each once. One that is none was refused when the object was checked. */
+function readAddresses(texts: readonly string[]): Address[] {
+  const addresses = texts.flatMap((text) => parseAddress(text.trim()) ?? []);
+  return [...new Map(addresses.map((address) => [addressKey(address), address])).values()];
+}

@@ -1,0 +1,130 @@
+/**
+ * Judge: one rule on one copy: which of its recipients does it match?
+ *
+ * Logic of three values (Kleene): no 0, unknown 1, yes 2; "and" is the least, "or" the greatest, "not" 2 - x. So an
+ * unknown predicate does not matter where another one decides. A predicate of recipients gives one level for each.
+ *
+ * @module
+ */
+import type { Recipient } from "../../mail/message.ts";
+import type { PredicateResult } from "./mod.ts";
+import type { Predicate, Result, Verdict } from "./predicate.ts";
+import type { CompiledRule } from "./rule.ts";
+import type { MessageView } from "./view.ts";
+
+export interface Judgement {
+  readonly outcome: "matched" | "not-matched" | "excepted" | "error";
+  /** Those the rule matched, and those it could not be evaluated for. */
+  readonly matched: readonly Recipient[];
+  readonly unknown: readonly Recipient[];
+  readonly released: readonly Recipient[];
+  readonly predicates: readonly PredicateResult[];
+}
+
+/** One level for all recipients, or one for each. */
+type Levels = number | Uint8Array;
+
+const LEVEL: Readonly<Record<Result, number>> = { no: 0, unknown: 1, yes: 2 };
+const RESULTS: readonly Result[] = ["no", "unknown", "yes"];
+const NO_JUDGEMENT: Judgement = {
+  outcome: "not-matched",
+  matched: [],
+  unknown: [],
+  released: [],
+  predicates: [],
+};
+
+/** `explain`: tries every predicate, also when the outcome is clear. */
+export function judgeRule(
+  rule: CompiledRule,
+  view: MessageView,
+  recipients: readonly Recipient[],
+  explain: boolean,
+): Judgement {
+  if (recipients.length === 0) return NO_JUDGEMENT;
+  const trial = createTrial(view, recipients, explain);
+  let holds = trial.all(rule.conditions);
+  if (rule.anyOf !== undefined && (explain || !isAll(holds, 0))) {
+    holds = combine(holds, trial.any(rule.anyOf), Math.min);
+  }
+  const released = explain || !isAll(holds, 0) ? trial.any(rule.exceptions) : 0;
+  return summarize(recipients, holds, released, trial.results);
+}
+
+function summarize(
+  recipients: readonly Recipient[],
+  holds: Levels,
+  released: Levels,
+  predicates: readonly PredicateResult[],
+): Judgement {
+  const levelOf = (index: number) => Math.min(levelAt(holds, index), 2 - levelAt(released, index));
+  const matched = recipients.filter((_, index) => levelOf(index) === 2);
+  const unknown = recipients.filter((_, index) => levelOf(index) === 1);
+  const excepted = recipients.filter(
+    (_, index) => levelAt(holds, index) > 0 && levelAt(released, index) === 2,
+  );
+  return { outcome: outcomeOf(matched, unknown, excepted), matched, unknown, released: excepted, predicates };
+}
+
+function outcomeOf(
+  matched: readonly Recipient[],
+  unknown: readonly Recipient[],
+  excepted: readonly Recipient[],
+): Judgement["outcome"] {
+  if (unknown.length > 0) return "error";
+  if (matched.length > 0) return "matched";
+  return excepted.length > 0 ? "excepted" : "not-matched";
+}
+
+/** Runs predicates and keeps what each of them said. */
+function createTrial(view: MessageView, recipients: readonly Recipient[], explain: boolean) {
+  const results: PredicateResult[] = [];
+  const tryOne = (predicate: Predicate): Levels => {
+    const [first] = recipients;
+    if (first === undefined) return 0;
+    if (!predicate.perRecipient) return record(predicate, [predicate.test(view, first)])[0] ?? 0;
+    return record(
+      predicate,
+      recipients.map((recipient) => predicate.test(view, recipient)),
+    );
+  };
+  const record = ({ name }: Predicate, verdicts: readonly Verdict[]): Uint8Array => {
+    const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
+    const best = levels.reduce((a, b) => Math.max(a, b), 0);
+    const deciding = verdicts.find(({ result }) => LEVEL[result] === best);
+    results.push({ predicate: name, result: RESULTS[best] ?? "no", evidence: deciding?.evidence ?? "" });
+    return levels;
+  };
+  const all = (predicates: readonly Predicate[]): Levels => {
+    let levels: Levels = 2;
+    for (const predicate of predicates) {
+      levels = combine(levels, tryOne(predicate), Math.min);
+      if (!explain && isAll(levels, 0)) break;
+    }
+    return levels;
+  };
+  const any = (groups: readonly (readonly Predicate[])[]): Levels => {
+    let levels: Levels = 0;
+    for (const group of groups) {
+      levels = combine(levels, all(group), Math.max);
+      if (!explain && isAll(levels, 2)) break;
+    }
+    return levels;
+  };
+  return { results, all, any };
+}
+
+function levelAt(levels: Levels, index: number): number {
+  return typeof levels === "number" ? levels : (levels[index] ?? 0);
+}
+
+function isAll(levels: Levels, level: number): boolean {
+  return typeof levels === "number" ? levels === level : levels.every((one) => one === level);
+}
+
+function combine(a: Levels, b: Levels, choose: (x: number, y: number) => number): Levels {
+  if (typeof a === "number" && typeof b === "number") return choose(a, b);
+  const many = typeof a === "number" ? b : a;
+  const length = typeof many === "number" ? 0 : many.length;
+  return Uint8Array.from({ length }, (_, index) => choose(levelAt(a, index), levelAt(b, index)));
+}

@@ -1,0 +1,138 @@
+/**
+ * Predicate: one condition of a rule, compiled: yes, no or unknown, with evidence.
+ *
+ * Most predicates ask whether a message has one of some values of a *facet* (its sender's domain, the words of its
+ * subject). The facet both answers the predicate and finds the rules that could hold (rule-index.ts), so that a rule
+ * whose value the message lacks is never looked at.
+ *
+ * @module
+ */
+import type { Recipient } from "../../mail/message.ts";
+import type { MessageView } from "./view.ts";
+
+export type Result = "yes" | "no" | "unknown";
+
+export interface Verdict {
+  readonly result: Result;
+  readonly evidence: string;
+}
+
+/** Values that a message has. `complete` false: there may be more, which cannot be known now. */
+export interface FacetValues {
+  readonly values: ReadonlySet<string>;
+  readonly complete: boolean;
+}
+
+export interface Facet {
+  /** Two facets of one name are one. */
+  readonly name: string;
+  /** How few messages share a value: 1 an address, 9 nearly all. The index takes the lowest of a rule. */
+  readonly rank: number;
+  readonly needsMime: boolean;
+  values(view: MessageView): FacetValues;
+  /** For facets of recipients: the values of one of them; values() is their union. */
+  valuesOf?(recipient: Recipient, view: MessageView): ReadonlySet<string>;
+}
+
+/** The largest number that a message has of a kind; undefined: none. `complete` false: there may be a larger one. */
+export interface Measured {
+  readonly value: number | undefined;
+  readonly complete: boolean;
+}
+
+/** A number that rules compare with a lower bound. Two measures of one name are one. */
+export interface Measure {
+  readonly name: string;
+  readonly needsMime: boolean;
+  measure(view: MessageView): Measured;
+}
+
+/** How the index finds the rule: it can hold only if the facet has one of the keys, or the measure reaches the minimum. */
+export type IndexKey =
+  | { readonly kind: "facet"; readonly facet: Facet; readonly keys: readonly string[] }
+  | { readonly kind: "measure"; readonly measure: Measure; readonly minimum: number };
+
+export interface Predicate {
+  readonly name: string;
+  /** Order of trial within a rule: cheap first. */
+  readonly cost: number;
+  readonly needsMime: boolean;
+  readonly index: IndexKey | undefined;
+  /** Judges the message; `recipient` given when `perRecipient`. */
+  test(view: MessageView, recipient: Recipient): Verdict;
+  readonly perRecipient: boolean;
+}
+
+export const NO: Verdict = { result: "no", evidence: "" };
+export const NONE: FacetValues = { values: new Set(), complete: true };
+export const UNKNOWN: FacetValues = { values: new Set(), complete: false };
+
+export function yes(evidence: string): Verdict {
+  return { result: "yes", evidence };
+}
+
+export function unknown(evidence: string): Verdict {
+  return { result: "unknown", evidence };
+}
+
+export function complete(values: Iterable<string>): FacetValues {
+  return { values: new Set(values), complete: true };
+}
+
+/** The facet's values of this view, worked out once. */
+export function facetValues(facet: Facet, view: MessageView): FacetValues {
+  return view.memo(`facet:${facet.name}`, () => facet.values(view));
+}
+
+/** Holds when the message, or the recipient, has one of the keys. */
+export function hasValue(name: string, facet: Facet, keys: readonly string[]): Predicate {
+  const wanted = new Set(keys);
+  const { valuesOf } = facet;
+  const judge = ({ values, complete: known }: FacetValues): Verdict => {
+    const found = firstCommon(wanted, values);
+    if (found !== undefined) return yes(found);
+    return known ? NO : unknown(MIME_UNKNOWN);
+  };
+  return {
+    name,
+    cost: facet.rank,
+    needsMime: facet.needsMime,
+    index: { kind: "facet", facet, keys: [...wanted] },
+    perRecipient: valuesOf !== undefined,
+    test: (view, recipient) =>
+      judge(
+        valuesOf === undefined
+          ? facetValues(facet, view)
+          : { values: valuesOf(recipient, view), complete: true },
+      ),
+  };
+}
+
+export const MIME_UNKNOWN = "the content could not be examined";
+
+/** Holds when the measure is at least `minimum`. */
+export function reaches(name: string, measure: Measure, minimum: number): Predicate {
+  return {
+    name,
+    cost: 7,
+    needsMime: measure.needsMime,
+    index: { kind: "measure", measure, minimum },
+    perRecipient: false,
+    test(view) {
+      const { value, complete: known } = measured(measure, view);
+      if (value !== undefined && value >= minimum) return yes(String(value));
+      return known ? NO : unknown(MIME_UNKNOWN);
+    },
+  };
+}
+
+/** The measure of this view, worked out once. */
+export function measured(measure: Measure, view: MessageView): Measured {
+  return view.memo(`measure:${measure.name}`, () => measure.measure(view));
+}
+
+function firstCommon(wanted: ReadonlySet<string>, has: ReadonlySet<string>): string | undefined {
+  const [few, many] = wanted.size < has.size ? [wanted, has] : [has, wanted];
+  for (const value of few) if (many.has(value)) return value;
+  return undefined;
+}

@@ -1,0 +1,163 @@
+/**
+ * Run: one message through the rules in order. Later rules see what earlier ones did.
+ *
+ * The recipients a rule matches are split off into a copy of their own (bifurcation), which the actions change; the
+ * rest goes on as it was. In the end copies that came out alike are one again.
+ *
+ * @module
+ */
+import { addressKey } from "../../mail/address.ts";
+import type { DomainTable } from "../../snapshot/domain-table.ts";
+import { finishCopies, firstCopy, isOpen, receivers, type WorkingCopy } from "./copy.ts";
+import { type Judgement, judgeRule } from "./judge.ts";
+import type { PolicyDecision, PolicyInput, RuleTrace } from "./mod.ts";
+import type { CompiledRule } from "./rule.ts";
+import type { RuleIndex } from "./rule-index.ts";
+import { traceInactive, traceRule } from "./trace.ts";
+import { createTextFacts, createView, type MessageView, type ViewSource } from "./view.ts";
+import type { WordScan } from "./word-scan.ts";
+
+export interface RuleBook {
+  readonly rules: readonly CompiledRule[];
+  readonly index: RuleIndex;
+  readonly wordScan: WordScan;
+  readonly domains: DomainTable;
+}
+
+interface ViewedCopy {
+  readonly copy: WorkingCopy;
+  readonly view: MessageView;
+}
+
+/** `explain`: every rule is tried and traced, with all of its predicates. */
+export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): PolicyDecision {
+  const run = createRun(book, input, explain);
+  const queue = explain ? allOrders(book.rules.length) : createOrderQueue(run.candidates());
+  for (let order = queue.next(); order !== undefined; order = queue.next()) {
+    const rule = book.rules[order];
+    const step = rule === undefined ? "unchanged" : run.step(rule);
+    if (step === "changed") queue.add(run.candidates());
+    if (step !== "changed" && step !== "unchanged") return step;
+  }
+  return run.finish();
+}
+
+/** The state between rules. */
+function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
+  const { message, mime, now } = input;
+  const texts = createTextFacts(book.wordScan);
+  const source: ViewSource = { message, mime, domains: book.domains, texts };
+  const trace: RuleTrace[] = [];
+  const logTexts: string[] = [];
+  let viewed = addViews([firstCopy(message, input.recipients)], source);
+  return {
+    candidates: () => findCandidates(book, viewed),
+    /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
+    step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
+      if (!isActive(rule, now)) {
+        if (explain) trace.push(traceInactive(rule));
+        return "unchanged";
+      }
+      const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, explain));
+      const ruleTrace = traceRule(rule, judgements);
+      if (explain || ruleTrace.outcome !== "not-matched") trace.push(ruleTrace);
+      if (mustWait(rule, ruleTrace)) return defer(rule, ruleTrace, trace);
+      if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
+      if (rule.actions.logEventText !== undefined) logTexts.push(rule.actions.logEventText);
+      viewed = addViews(actOnCopies(rule, viewed, judgements), source);
+      return "changed";
+    },
+    finish(): PolicyDecision {
+      const copies = finishCopies(viewed.map(({ copy }) => copy));
+      return { outcome: "done", deferReason: undefined, copies, trace, logTexts };
+    },
+  };
+}
+
+function mustWait({ entry }: CompiledRule, { outcome }: RuleTrace): boolean {
+  return outcome === "error" && entry.mode === "Enforce" && entry.onError === "Defer";
+}
+
+function matchesNobody({ matched }: Judgement): boolean {
+  return matched.length === 0;
+}
+
+function isActive({ entry }: CompiledRule, now: number): boolean {
+  const { activationDate = Number.NEGATIVE_INFINITY, expiryDate = Number.POSITIVE_INFINITY } = entry;
+  return activationDate <= now && now < expiryDate;
+}
+
+function addViews(copies: readonly WorkingCopy[], source: ViewSource): ViewedCopy[] {
+  const allRecipients = receivers(copies);
+  return copies.map((copy) => ({
+    copy,
+    view: createView(source, { header: copy.header, stamps: copy.stamps, allRecipients }),
+  }));
+}
+
+function judgeCopy(rule: CompiledRule, copy: WorkingCopy, view: MessageView, explain: boolean): Judgement {
+  const recipients = isOpen(copy) ? copy.recipients.map(({ recipient }) => recipient) : [];
+  return judgeRule(rule, view, recipients, explain);
+}
+
+function actOnCopies(
+  rule: CompiledRule,
+  viewed: readonly ViewedCopy[],
+  judgements: readonly Judgement[],
+): WorkingCopy[] {
+  const copies = viewed.map(({ copy }) => copy);
+  const receiving = new Set(receivers(copies).map(({ address }) => addressKey(address)));
+  return copies.flatMap((copy, index) => {
+    const matched = new Set(judgements[index]?.matched);
+    if (matched.size === 0) return [copy];
+    const split = copy.recipients.filter(({ recipient }) => matched.has(recipient));
+    const rest = copy.recipients.filter(({ recipient }) => !matched.has(recipient));
+    const acted = rule.actions.run({ ...copy, recipients: split }, receiving);
+    for (const { recipients } of acted) {
+      for (const { recipient } of recipients) receiving.add(addressKey(recipient.address));
+    }
+    return rest.length === 0 ? acted : [...acted, { ...copy, recipients: rest }];
+  });
+}
+
+function defer(rule: CompiledRule, ruleTrace: RuleTrace, trace: readonly RuleTrace[]): PolicyDecision {
+  const blocked = ruleTrace.predicates.find(({ result }) => result === "unknown");
+  const cause = blocked === undefined ? "" : `: ${blocked.predicate}: ${blocked.evidence}`;
+  const deferReason = `Rule "${rule.entry.name}" cannot be evaluated${cause}`;
+  return { outcome: "defer", deferReason, copies: [], trace, logTexts: [] };
+}
+
+function findCandidates({ index }: RuleBook, viewed: readonly ViewedCopy[]): number[] {
+  return viewed.filter(({ copy }) => isOpen(copy)).flatMap(({ view }) => index.candidates(view));
+}
+
+interface OrderQueue {
+  next(): number | undefined;
+  /** Orders already passed are not taken again. */
+  add(orders: readonly number[]): void;
+}
+
+/** Ascending, each once. */
+function createOrderQueue(orders: readonly number[]): OrderQueue {
+  const ascending = (all: Iterable<number>) => [...new Set(all)].sort((a, b) => a - b);
+  let pending = ascending(orders);
+  let at = 0;
+  let last = -1;
+  return {
+    next() {
+      const order = pending[at];
+      at++;
+      last = order ?? Number.POSITIVE_INFINITY;
+      return order;
+    },
+    add(more) {
+      pending = ascending([...pending.slice(at), ...more].filter((order) => order > last));
+      at = 0;
+    },
+  };
+}
+
+function allOrders(size: number): OrderQueue {
+  let at = 0;
+  return { next: () => (at < size ? at++ : undefined), add: () => undefined };
+}

@@ -1,0 +1,126 @@
+/** Text sources: where words and patterns are looked for, and the two predicates on them. */
+import type { Recipient } from "../../mail/message.ts";
+import { capEvidence } from "../../mail/pattern.ts";
+import type { CompiledPattern, FactoryContext } from "./factory.ts";
+import {
+  type Facet,
+  type FacetValues,
+  hasValue,
+  MIME_UNKNOWN,
+  NO,
+  type Predicate,
+  unknown,
+  type Verdict,
+  yes,
+} from "./predicate.ts";
+import type { MessageView } from "./view.ts";
+
+export interface Texts {
+  readonly texts: readonly string[];
+  /** False: there may be more text, which cannot be known now. */
+  readonly complete: boolean;
+}
+
+export interface TextSource {
+  /** Two sources of one name are one. */
+  readonly name: string;
+  readonly needsMime: boolean;
+  texts(view: MessageView): Texts;
+  /** For texts of recipients: those of one of them; texts() is their union. */
+  textsOf?(recipient: Recipient, view: MessageView): readonly string[];
+}
+
+/** Any of the words, whole and without case. */
+export function containsWords(
+  name: string,
+  source: TextSource,
+  words: readonly string[],
+  context: FactoryContext,
+): Predicate {
+  const keys = words.map((word) => context.addWord(word)).filter((word) => word.length > 0);
+  const predicate = hasValue(name, scanFacet("words", source), keys);
+  return {
+    ...predicate,
+    test: (view, recipient) => {
+      const verdict = predicate.test(view, recipient);
+      return { ...verdict, evidence: capEvidence(verdict.evidence) };
+    },
+  };
+}
+
+/** Any of the patterns. */
+export function matchesPatterns(
+  name: string,
+  source: TextSource,
+  sources: readonly string[],
+  context: FactoryContext,
+): Predicate {
+  const compiled = sources.map((pattern) => context.compilePattern(pattern));
+  const patterns = compiled.filter((pattern) => typeof pattern !== "string");
+  const fault = compiled.find((pattern) => typeof pattern === "string");
+  const { textsOf } = source;
+  return {
+    name,
+    cost: 8,
+    needsMime: source.needsMime,
+    index: fault === undefined ? literalIndex(source, patterns) : undefined,
+    perRecipient: textsOf !== undefined,
+    test(view, recipient): Verdict {
+      const { texts, complete } =
+        textsOf === undefined
+          ? sourceTexts(source, view)
+          : { texts: textsOf(recipient, view), complete: true };
+      for (const text of texts) {
+        const found = firstMatch(patterns, text, view);
+        if (found !== undefined) return yes(found);
+      }
+      if (fault !== undefined) return unknown(fault);
+      return complete ? NO : unknown(MIME_UNKNOWN);
+    },
+  };
+}
+
+function firstMatch(
+  patterns: readonly CompiledPattern[],
+  text: string,
+  { texts }: MessageView,
+): string | undefined {
+  for (const { pattern, literal } of patterns) {
+    if (literal !== undefined && !texts.scan(text).literals.has(literal)) continue;
+    const found = texts.match(pattern, text);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function literalIndex(source: TextSource, patterns: readonly CompiledPattern[]): Predicate["index"] {
+  const keys = patterns.flatMap(({ literal }) => literal ?? []);
+  if (keys.length < patterns.length) return undefined;
+  return { kind: "facet", facet: scanFacet("literals", source), keys };
+}
+
+/** The words or literals, of all that rules look for, which the source holds. */
+function scanFacet(what: "words" | "literals", source: TextSource): Facet {
+  const { textsOf } = source;
+  const scanAll = (texts: readonly string[], view: MessageView): ReadonlySet<string> => {
+    const [only, ...more] = texts;
+    if (only === undefined) return new Set();
+    if (more.length === 0) return view.texts.scan(only)[what];
+    return new Set(texts.flatMap((text) => [...view.texts.scan(text)[what]]));
+  };
+  const facet = {
+    name: `${what}:${source.name}`,
+    rank: 5,
+    needsMime: source.needsMime,
+    values(view: MessageView): FacetValues {
+      const { texts, complete } = sourceTexts(source, view);
+      return { values: scanAll(texts, view), complete };
+    },
+  };
+  if (textsOf === undefined) return facet;
+  return { ...facet, valuesOf: (recipient, view) => scanAll(textsOf(recipient, view), view) };
+}
+
+function sourceTexts(source: TextSource, view: MessageView): Texts {
+  return view.memo(`source:${source.name}`, () => source.texts(view));
+}

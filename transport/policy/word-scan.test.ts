@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { foldText, isWholeWord } from "./fold.ts";
+import { createWordScan } from "./word-scan.ts";
+
+function words(strings: readonly string[], text: string): string[] {
+  return [...createWordScan(strings.map(foldText)).scan(foldText(text)).words].sort();
+}
+
+describe("createWordScan()", () => {
+  test.each([
+    { name: "a word is found without case", strings: ["Secret"], text: "TOP SECRET file", want: ["secret"] },
+    { name: "a part of a word is no word", strings: ["cat"], text: "concatenate cats", want: [] },
+    { name: "punctuation bounds a word", strings: ["cat"], text: "(cat)", want: ["cat"] },
+    { name: "an underscore does not", strings: ["cat"], text: "my_cat", want: [] },
+    { name: "a letter beyond ASCII does not", strings: ["ber"], text: "über", want: [] },
+    { name: "a combining mark does not", strings: ["e"], text: "e\u0323", want: [] },
+    { name: "a letter beyond the BMP does not", strings: ["a"], text: "𝒜a a𝒜", want: [] },
+    { name: "an emoji bounds a word", strings: ["sale"], text: "😀sale😀", want: ["sale"] },
+    { name: "words beyond ASCII have no case", strings: ["MÜLLER"], text: "frau müller", want: ["müller"] },
+    { name: "composed and decomposed are one", strings: ["café"], text: "cafe\u0301", want: ["café"] },
+    { name: "both lower-case sigmas are one", strings: ["ΟΔΟΣ"], text: "οδοσ", want: ["οδοσ"] },
+    {
+      name: "a phrase is found",
+      strings: ["wire transfer"],
+      text: "a wire transfer.",
+      want: ["wire transfer"],
+    },
+    {
+      name: "a word that ends in signs is found",
+      strings: ["c++"],
+      text: "I like C++, really",
+      want: ["c++"],
+    },
+    {
+      name: "words inside words are all found",
+      strings: ["a b", "b", "a b c"],
+      text: "a b c",
+      want: ["a b", "a b c", "b"],
+    },
+    {
+      name: "a later whole word counts after an earlier part",
+      strings: ["cat"],
+      text: "cats and a cat",
+      want: ["cat"],
+    },
+    { name: "no strings find nothing", strings: [], text: "anything", want: [] },
+  ])("$name", ({ strings, text, want }) => {
+    expect(words(strings, text)).toEqual(want);
+  });
+
+  test("finds what a plain search finds", () => {
+    const unit = fc.constantFrom("a", "b", "c", " ", "-");
+    const strings = fc.array(fc.string({ unit, minLength: 1, maxLength: 5 }), { maxLength: 20 });
+    fc.assert(
+      fc.property(strings, fc.string({ unit, maxLength: 60 }), (list, text) => {
+        const found = createWordScan(list).scan(text);
+        const wanted = [...new Set(list)];
+        expect([...found.literals].sort()).toEqual(wanted.filter((s) => text.includes(s)).sort());
+        expect([...found.words].sort()).toEqual(wanted.filter((s) => holdsWord(text, s)).sort());
+      }),
+    );
+  });
+
+  test("100,000 words are searched for in one pass", () => {
+    const list = Array.from({ length: 100_000 }, (_, index) => `word${index}`);
+    const found = createWordScan(list).scan(`${"nothing here ".repeat(10_000)} word77777 `);
+    expect([...found.words]).toEqual(["word77777"]);
+  });
+
+  test("a text made of nothing but overlapping words finishes", () => {
+    const list = Array.from({ length: 256 }, (_, index) => "a".repeat(index + 1));
+    expect(createWordScan(list).scan("a".repeat(100_000)).words.size).toBe(0);
+  });
+});
+
+function holdsWord(text: string, word: string): boolean {
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (isWholeWord(text, at, at + word.length)) return true;
+  }
+  return false;
+}
