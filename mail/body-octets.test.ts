@@ -1,0 +1,19 @@
+import { expect, test } from "vitest";
+import { has8Bit, hasBinary } from "./body-octets.ts";
+
+test.each([
+  { name: "nothing", octets: "", eight: false, binary: false },
+  { name: "ASCII lines", octets: "a\r\nb\r\n", eight: false, binary: false },
+  { name: "8-bit lines", octets: "\xfc\r\n", eight: true, binary: false },
+  { name: "a line of 998", octets: `${"a".repeat(998)}\r\n`, eight: false, binary: false },
+  { name: "a line of 999", octets: `${"a".repeat(999)}\r\n`, eight: false, binary: true },
+  { name: "a last line of 999", octets: `a\r\n${"a".repeat(999)}`, eight: false, binary: true },
+  { name: "NUL", octets: "a\0b", eight: false, binary: true },
+  { name: "a bare LF", octets: "a\nb", eight: false, binary: true },
+  { name: "a first bare LF", octets: "\n", eight: false, binary: true },
+  { name: "a bare CR", octets: "a\rb", eight: false, binary: true },
+  { name: "a last CR", octets: "a\r", eight: false, binary: true },
+])("$name: 8-bit $eight, binary $binary", ({ octets, eight, binary }) => {
+  expect(has8Bit(Buffer.from(octets, "latin1"))).toBe(eight);
+  expect(hasBinary(Buffer.from(octets, "latin1"))).toBe(binary);
+});
