@@ -148,9 +148,10 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     },
     cut,
     async close() {
+      const closed = once(server, "close");
       server.close();
       cut();
-      if (server.listening) await once(server, "close");
+      await closed;
     },
   };
 }

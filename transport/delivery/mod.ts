@@ -44,3 +44,6 @@ export interface Delivery {
   /** QUITs idle connections, waits for running jobs. */
   close(): Promise<void>;
 }
+
+export { createDelivery, type DeliveryDeps } from "./delivery.ts";
+export { type DnsAnswer, type DnsResolver, systemResolver } from "./dns.ts";

@@ -30,7 +30,12 @@ export interface ClientOptions {
     readonly options: ConnectionOptions;
   };
   readonly auth:
-    | { readonly mechanism: "Plain" | "Login"; readonly username: string; readonly password: string }
+    | {
+        readonly mechanism: "Plain" | "Login";
+        readonly username: string;
+        readonly password: string;
+        readonly allowInsecure: boolean;
+      }
     | undefined;
   readonly timeouts: { readonly connectMs: number; readonly replyMs: number; readonly finalMs: number };
   readonly clock: Clock;
@@ -62,6 +67,8 @@ class Session extends SMTPConnection {
   declare _sendCommand: (line: string) => void;
   declare _supportedExtensions: string[];
   declare _ehloLines: string[];
+  /** The EHLO reply while STARTTLS is under way, else false. */
+  declare _plaintextEhlo: string | false;
   readonly extensions = new Map<string, string>();
 
   /** Instead of nodemailer's, which also finds extensions in the host name of the first line (RFC 5321 §4.1.1.1). */
@@ -163,10 +170,13 @@ export class SmtpClient {
     return this.#loss === undefined ? undefined : this.#openFailure(this.#failure);
   }
 
-  /** RFC 4954. Credentials only over TLS; the caller has dropped `auth` where that may be otherwise. */
+  /** RFC 4954. Credentials go in clear text only where the connector says so. */
   async authenticate(): Promise<OpenFailure | undefined> {
     const { auth } = this.options;
     if (auth === undefined) return undefined;
+    if (!this.#session.secure && !auth.allowInsecure) {
+      return { phase: "auth", answer: { lost: true, reason: "credentials are only sent over TLS" } };
+    }
     if (!this.#session.allowsAuth) {
       return { phase: "auth", answer: { lost: true, reason: "the host does not offer AUTH" } };
     }

@@ -1,0 +1,134 @@
+/**
+ * Delivery: takes jobs, keeps the window of each next hop, hands the job to the wire or the drop folder.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/log.ts";
+import type { Body } from "../../mail/message.ts";
+import type { Secrets } from "../../snapshot/schema.ts";
+import { type AttemptDeps, type AttemptResult, attemptDelivery } from "./attempt.ts";
+import type { DnsResolver } from "./dns.ts";
+import { dropMessage } from "./drop.ts";
+import { type Hop, Hops } from "./hops.ts";
+import type { Delivery, DeliveryJob, DeliveryResult } from "./mod.ts";
+import { ConnectionPool } from "./pool.ts";
+
+export interface DeliveryDeps {
+  readonly resolver: DnsResolver;
+  secrets(): Secrets;
+  readBody(body: Body): AsyncIterable<Uint8Array>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** This transport's own name: mail is never sent to an MX of that name. The connector's fqdn always counts too. */
+  readonly hostname?: string;
+  readonly dropDirectory: string;
+  limits(): { readonly maxOutboundConnections: number };
+  count(event: string, labels: Record<string, string>): void;
+  /** Idle connections are kept so long; default 30 s. */
+  readonly idleMs?: number;
+  /** Dice in [0, 1); default Math.random. */
+  readonly random?: () => number;
+}
+
+/** Makes the delivery room. */
+export function createDelivery(deps: DeliveryDeps): Delivery {
+  return new Deliverer(deps);
+}
+
+class Deliverer implements Delivery {
+  readonly #deps: DeliveryDeps;
+  readonly #pool: ConnectionPool;
+  readonly #hops = new Hops();
+  readonly #running = new Set<Promise<DeliveryResult>>();
+  readonly #random: () => number;
+
+  constructor(deps: DeliveryDeps) {
+    this.#deps = deps;
+    this.#random = deps.random ?? Math.random;
+    this.#pool = new ConnectionPool({
+      clock: deps.clock,
+      idleMs: deps.idleMs ?? 30_000,
+      maxConnections: () => deps.limits().maxOutboundConnections,
+    });
+  }
+
+  deliver(job: DeliveryJob): Promise<DeliveryResult> {
+    const hop = this.#hops.of(job.nextHop.key);
+    hop.window.begin();
+    const running = this.#run(job, hop).finally(() => {
+      hop.window.end();
+      this.#running.delete(running);
+    });
+    this.#running.add(running);
+    return running;
+  }
+
+  slots({ key }: DeliveryJob["nextHop"], connector: DeliveryJob["connector"]): number {
+    const free = this.#deps.limits().maxOutboundConnections - this.#running.size;
+    const { window } = this.#hops.of(key);
+    return Math.max(0, Math.min(free, window.slots(this.#deps.clock.now(), connector.maxConnections)));
+  }
+
+  backOffUntil(nextHopKey: string): number | undefined {
+    return this.#hops.get(nextHopKey)?.window.restUntil(this.#deps.clock.now());
+  }
+
+  reset(nextHopKey: string): void {
+    this.#hops.reset(nextHopKey);
+  }
+
+  stats() {
+    return { connections: this.#pool.connections, idle: this.#pool.idle };
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await this.#pool.close();
+  }
+
+  async #run(job: DeliveryJob, hop: Hop): Promise<DeliveryResult> {
+    const startedAt = this.#deps.clock.now();
+    const { nextHop, ...result } =
+      job.connector.routing.type === "Drop" ? await this.#drop(job) : await this.#send(job, hop);
+    const now = this.#deps.clock.now();
+    let backOffUntil: number | undefined;
+    if (nextHop === "ok") hop.window.succeeded(now, job.connector.maxConnections);
+    if (nextHop === "failed") backOffUntil = hop.window.failed(now, startedAt, this.#random());
+    return { ...result, backOffUntil };
+  }
+
+  #send(job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
+    const { hostname } = this.#deps;
+    const { fqdn } = job.connector;
+    const attempt: AttemptDeps = {
+      resolver: this.#deps.resolver,
+      pool: this.#pool,
+      clock: this.#deps.clock,
+      log: this.#deps.log,
+      readBody: this.#deps.readBody,
+      ownNames: hostname === undefined ? [fqdn] : [fqdn, hostname],
+      random: this.#random,
+      secrets: this.#deps.secrets,
+      count: this.#deps.count,
+    };
+    return attemptDelivery(attempt, job, hop);
+  }
+
+  async #drop({ message, recipients, connector }: DeliveryJob): Promise<AttemptResult> {
+    const { readBody, dropDirectory } = this.#deps;
+    const folder = join(dropDirectory, connector.routing.directory ?? "");
+    const dropped = await dropMessage({ message, recipients, folder, readBody });
+    const outcome = dropped.ok
+      ? ({ result: "delivered", status: "2.0.0", text: `dropped as ${dropped.name}`, remoteMta: "" } as const)
+      : ({ result: "deferred", status: dropped.status, text: dropped.text, remoteMta: "" } as const);
+    if (!dropped.ok) this.#deps.log.error({ messageId: message.id, reason: dropped.text }, "drop failed");
+    return {
+      outcomes: recipients.map((recipient) => ({ recipient, ...outcome })),
+      remoteAddress: "",
+      tls: undefined,
+      nextHop: dropped.ok ? "ok" : "failed",
+    };
+  }
+}

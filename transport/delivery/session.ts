@@ -1,0 +1,111 @@
+/**
+ * Session use: sends a job's pending recipients over one open connection, in batches, and settles what can be settled.
+ *
+ * Out: "used" (the host spoke), "stale" (a kept connection had died; nothing was sent) or "lost".
+ *
+ * @module
+ */
+import type { Recipient } from "../../mail/message.ts";
+import { isLoss, type RemoteTraits, verdictOf } from "./outcome.ts";
+import type { PooledConnection } from "./pool.ts";
+import { type PrepareJob, prepare, utf8Refusal } from "./prepare.ts";
+import type { Tally } from "./recipients.ts";
+import type { SmtpClient } from "./smtp-client.ts";
+import { type TransactionAnswers, transact } from "./transaction.ts";
+
+/** RFC 5321 §4.5.3.1.8: every server takes a hundred. */
+const BATCH = 100;
+
+export type SessionUse = "used" | "stale" | "lost";
+
+/** Sends to all pending recipients that this host will take. */
+export async function useSession(
+  { client }: PooledConnection,
+  job: Omit<PrepareJob, "recipients">,
+  tally: Tally,
+): Promise<SessionUse> {
+  let mayBeStale = client.messages > 0;
+  let queue = [...tally.pending];
+  while (queue.length > 0) {
+    const recipients = queue.slice(0, BATCH);
+    const result = await sendBatch(client, { ...job, recipients }, tally);
+    if (result === "refused") return "used";
+    if (mayBeStale && result !== undefined && diedBefore(result)) return "stale";
+    mayBeStale = false;
+    const again = result === undefined ? [] : settle(result, tally, remoteTraits(client));
+    queue = [...queue.slice(BATCH), ...again];
+    if (result !== undefined && !(await standsAfter(client, result))) return isGone(result) ? "lost" : "used";
+  }
+  return "used";
+}
+
+interface BatchResult extends TransactionAnswers {
+  readonly recipients: readonly Recipient[];
+}
+
+/** undefined: nobody of the batch could be told to this host. */
+async function sendBatch(
+  client: SmtpClient,
+  job: PrepareJob,
+  tally: Tally,
+): Promise<BatchResult | "refused" | undefined> {
+  const { lmtp, host } = client.options;
+  const traits = { extensions: client.extensions, lmtp, secure: client.tls !== undefined };
+  const prepared = await prepare(job, traits);
+  if (prepared.kind === "refused") {
+    tally.putAll(
+      { result: "failed", ...pick(prepared), remoteMta: host },
+      { provisional: prepared.elsewhere },
+    );
+    return "refused";
+  }
+  for (const recipient of prepared.refused) {
+    tally.put({ recipient, result: "failed", ...pick(utf8Refusal), remoteMta: host }, true);
+  }
+  if (prepared.recipients.length === 0) return undefined;
+  client.messages += 1;
+  return { ...(await transact(client, prepared.transaction)), recipients: prepared.recipients };
+}
+
+function remoteTraits({ options, extensions }: SmtpClient): RemoteTraits {
+  return { remoteMta: options.host, lmtp: options.lmtp, dsn: extensions.has("DSN") };
+}
+
+/** Whether the connection can take another envelope. RSET after any failed one: the old must not linger. */
+async function standsAfter(client: SmtpClient, result: BatchResult): Promise<boolean> {
+  if (isGone(result) || client.lost !== undefined) return false;
+  if (result.clean || (await client.reset())) return true;
+  client.close();
+  return false;
+}
+
+function pick({ status, text }: { status: string; text: string }) {
+  return { status, text };
+}
+
+/** Records the answers; gives back those to send again at once. */
+function settle(
+  { recipients, answers, accepted }: BatchResult,
+  tally: Tally,
+  remote: RemoteTraits,
+): Recipient[] {
+  const again: Recipient[] = [];
+  for (const [index, recipient] of recipients.entries()) {
+    const answer = answers[index];
+    if (answer === undefined) continue;
+    const verdict = verdictOf(answer, accepted);
+    if (verdict === "again") again.push(recipient);
+    tally.answer(recipient, answer, verdict, remote);
+  }
+  return again;
+}
+
+/** A kept connection that the remote had closed meanwhile: MAIL got no answer, or 421. */
+function diedBefore({ answers }: TransactionAnswers): boolean {
+  return answers.every(({ phase, answer }) => phase === "mail" && (isLoss(answer) || answer.code === 421));
+}
+
+/** RFC 5321 §3.8: lost, or told 421. */
+function isGone({ answers }: TransactionAnswers): boolean {
+  return answers.some(({ answer }) => isLoss(answer) || answer.code === 421);
+}
