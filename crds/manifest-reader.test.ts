@@ -535,7 +535,7 @@ describe("objects:", () => {
       { path: "b.yaml", text: "a: [\n" },
       { path: "a.yaml", text: `${domain("x")}---\nkind: y\n---\n- z\n` },
     ]);
-    expect(faults.map(({ file, line }) => `${file}:${line}`)).toEqual(["a.yaml:6", "a.yaml:8", "b.yaml:2"]);
+    expect(faults.map(({ file, line }) => `${file}:${line}`)).toEqual(["a.yaml:6", "a.yaml:8", "b.yaml:1"]);
   });
 
   test("a broken object is named; one that is right elsewhere is not broken", () => {

@@ -86,7 +86,10 @@ function readDocument(piece: Piece, documents: YamlDocument[]): void {
 
 function syntaxFault(error: unknown, piece: Piece): YamlFault {
   if (!(error instanceof yaml.YAMLException)) throw error;
-  return { line: piece.line + (error.mark?.line ?? 0), path: [], reason: `YAML: ${error.reason}` };
+  // What is missing at the end of a document is missing on its last line, not on the marker after it.
+  const last = piece.text.trimEnd().split("\n").length - 1;
+  const line = piece.line + Math.min(error.mark?.line ?? 0, last);
+  return { line, path: [], reason: `YAML: ${error.reason}` };
 }
 
 interface Lines {
@@ -94,6 +97,11 @@ interface Lines {
   /** Nodes of the subtree. */
   size: number;
   readonly children: Map<string | number, Lines>;
+}
+
+function startOf(event: yaml.Event): number {
+  if ("start" in event) return event.start;
+  return "anchorStart" in event ? event.anchorStart : 0;
 }
 
 /** Scalars are most of the nodes: they share one empty map, which nobody adds to. */
@@ -179,7 +187,9 @@ class LineReader {
 
   #key(): [key: string, line: number] {
     const event = this.#events[this.#next];
-    if (event?.type !== yaml.EVENT_ID.SCALAR) return this.#fail(this.#offset, "a key must be a plain word");
+    if (event?.type !== yaml.EVENT_ID.SCALAR) {
+      return this.#fail(event === undefined ? this.#offset : startOf(event), "a key must be a plain word");
+    }
     const { line } = this.#node([], undefined);
     return [yaml.getScalarValue(this.#piece.text, event), line];
   }
