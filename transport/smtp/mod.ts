@@ -5,6 +5,12 @@ import type { SessionHandler, SmtpSession } from "../../mail/session.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { Secrets, Snapshot } from "../../snapshot/schema.ts";
 
+export { hashPassword } from "./auth.ts";
+export type { Candidate, ConnectorTable, LocalEnd, Selection, Verdict } from "./connector.ts";
+export { createConnectorTable, selectConnector } from "./connector.ts";
+export { checkRecipient, checkSender } from "./permissions.ts";
+export { createSmtpService } from "./service.ts";
+
 export interface SmtpLog {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

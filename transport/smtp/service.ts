@@ -1,0 +1,124 @@
+/**
+ * The smtp room at work: listeners, the configuration in force, and the sessions that run.
+ *
+ * @module
+ */
+import type { Socket } from "node:net";
+import type { Diagnostic } from "../../lib/diagnostics.ts";
+import { type Reception, type RunningSession, receive, type StartSession } from "./accept.ts";
+import { endpointsOf } from "./connector.ts";
+import { type InForce, prepare } from "./in-force.ts";
+import { MessageRate, SessionCounts } from "./limits.ts";
+import { Listeners } from "./listener.ts";
+import type { PressureLevel, SmtpConfig, SmtpDeps, SmtpService } from "./mod.ts";
+import { startSession } from "./session.ts";
+import { CertificateStore } from "./tls.ts";
+
+/** How often drain() and close() look whether all is quiet. */
+const POLL_MS = 20;
+
+class Service {
+  readonly #deps: SmtpDeps;
+  readonly #certificates = new CertificateStore();
+  readonly #counts = new SessionCounts();
+  readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Set<RunningSession>();
+  readonly #listeners: Listeners;
+  #inForce: InForce | undefined;
+  #pressure: { readonly level: PressureLevel; readonly sinceMs: number } = { level: "normal", sinceMs: 0 };
+  #draining = false;
+  #closed = false;
+  #lastApply: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: SmtpDeps, start: StartSession) {
+    this.#deps = deps;
+    const reception: Reception = {
+      deps,
+      start,
+      counts: this.#counts,
+      sockets: this.#sockets,
+      sessions: this.#sessions,
+      rate: new MessageRate(),
+      inForce: () => this.#current(),
+      pressure: () => this.#pressure,
+      draining: () => this.#draining,
+    };
+    this.#listeners = new Listeners(
+      (socket, port) => void receive(reception, socket, port),
+      (error) => deps.log.error({ err: error }, "listener fault"),
+    );
+  }
+
+  apply(config: SmtpConfig): Promise<readonly Diagnostic[]> {
+    const turn = this.#lastApply.then(() => this.#apply(config));
+    // The next turn begins whatever became of this one; its caller hears of it.
+    this.#lastApply = turn.catch(() => undefined);
+    return turn;
+  }
+
+  bindings() {
+    return this.#listeners.bindings();
+  }
+
+  setPressure(level: PressureLevel): void {
+    if (level !== this.#pressure.level) this.#pressure = { level, sinceMs: this.#deps.clock.now() };
+  }
+
+  async drain(): Promise<void> {
+    this.#shutDownSessions();
+    await this.#until(() => ![...this.#sessions].some((session) => session.inTransaction()));
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    await this.#lastApply;
+    this.#listeners.close();
+    const deadline = this.#deps.clock.now() + graceMs;
+    this.#shutDownSessions();
+    await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
+    for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
+    await this.#until(() => this.#sockets.size === 0);
+  }
+
+  stats() {
+    return { sessions: this.#sessions.size, byConnector: this.#counts.byConnector() };
+  }
+
+  async #apply(config: SmtpConfig): Promise<readonly Diagnostic[]> {
+    if (this.#closed) throw new Error("Cannot apply a configuration: the service is closed");
+    const { inForce, diagnostics } = prepare(config, this.#certificates, this.#deps.clock.now());
+    // In force before the first listener opens: a client may be faster than this function.
+    this.#inForce = inForce;
+    const bindFaults = await this.#listeners.apply(endpointsOf(inForce.table));
+    return [...diagnostics, ...bindFaults];
+  }
+
+  #current(): InForce {
+    if (this.#inForce === undefined)
+      throw new Error("Cannot serve a connection: no configuration is in force");
+    return this.#inForce;
+  }
+
+  #shutDownSessions(): void {
+    this.#draining = true;
+    for (const session of this.#sessions) session.shutdown();
+  }
+
+  async #until(holds: () => boolean): Promise<void> {
+    while (!holds()) await this.#deps.clock.sleep(POLL_MS);
+  }
+}
+
+/** Makes the service; nothing listens before the first apply(). Its functions may be handed on one by one. */
+export function createSmtpService(deps: SmtpDeps, start: StartSession = startSession): SmtpService {
+  const service = new Service(deps, start);
+  return {
+    apply: (config) => service.apply(config),
+    bindings: () => service.bindings(),
+    setPressure: (level) => service.setPressure(level),
+    drain: () => service.drain(),
+    close: (graceMs) => service.close(graceMs),
+    stats: () => service.stats(),
+  };
+}
