@@ -41,7 +41,7 @@ const FACTORIES: ActionFactories = {
   setPriority: (priority) => (copy) => ({ ...copy, priority }),
   setScl: (level) => (copy) => ({ ...copy, stamps: { ...copy.stamps, SCL: String(level) } }),
   logEventText: () => (copy) => copy,
-  // The last fate that stands is done: a rule that names several rejects rather than keeps, keeps rather than drops.
+  // The schema allows one fate a rule.
   deleteMessage: (wanted) => (wanted ? (copy) => ({ ...copy, fate: { kind: "delete" } }) : undefined),
   quarantine: (wanted) => (wanted ? (copy) => ({ ...copy, fate: { kind: "quarantine" } }) : undefined),
   rejectMessage:

@@ -90,7 +90,10 @@ function joinCopies(a: PolicyCopy, b: PolicyCopy): PolicyCopy {
   return { ...a, recipients, added };
 }
 
-function contentKey({ edits, fate, connectorOverride, requireTls, priority, stamps }: PolicyCopy): string {
+/** What makes two copies differ. Of a message that goes nowhere only the fate counts. */
+function contentKey(copy: PolicyCopy): string {
+  const { edits, fate, connectorOverride, requireTls, priority, stamps } = copy;
+  if (fate.kind === "reject" || fate.kind === "delete") return JSON.stringify(fate);
   const sorted = Object.entries(stamps).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([edits, fate, connectorOverride ?? null, requireTls, priority, sorted]);
 }
