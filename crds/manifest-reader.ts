@@ -8,7 +8,7 @@
  */
 import { GROUP, VERSION } from "./common.ts";
 import { describeIssues, didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
-import { type AnyResource, API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "./mod.ts";
+import { type AnyResource, API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "./kinds.ts";
 import { readSecret } from "./secret-reader.ts";
 import { type FieldPath, readYaml, type YamlDocument } from "./yaml-source.ts";
 
