@@ -18,6 +18,7 @@ import type { MessageSink, SessionHandler, SmtpTransaction } from "../../mail/se
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import type { SessionServices } from "../../transport/smtp/contract.ts";
 import { type SessionControl, startSession } from "../../transport/smtp/session.ts";
+import { receiveConnector } from "./receive-connector.ts";
 
 export interface RigOptions {
   readonly connector?: Partial<ReceiveConnectorEntry>;
@@ -40,48 +41,11 @@ export interface Rig {
   readonly events: string[];
   readonly protocol: string[];
   readonly controls: SessionControl[];
+  /** Connects, and takes the greeting. */
+  open(): Promise<Client>;
   connect(): Promise<Client>;
   stop(): Promise<void>;
 }
-
-export const CONNECTOR: ReceiveConnectorEntry = {
-  name: "default/test",
-  bindings: [{ port: 25 }],
-  remoteIPRanges: ["0.0.0.0/0"],
-  fqdn: "mx.example",
-  banner: undefined,
-  permissionGroups: ["AnonymousUsers"],
-  authMechanisms: ["Tls"],
-  credentials: undefined,
-  sendAs: [],
-  acceptAuthoritativeDomainSender: true,
-  tls: { mode: "Opportunistic", minVersion: "TLSv1.2", certificates: [] },
-  maxMessageSize: 1_000_000,
-  maxHeaderSize: 262_144,
-  maxRecipientsPerMessage: 200,
-  maxInboundConnection: 5000,
-  maxInboundConnectionPerSource: 20,
-  messageRateLimit: undefined,
-  messageRateSource: "IPAddress",
-  maxMessagesPerConnection: undefined,
-  maxHopCount: 60,
-  maxProtocolErrors: 5,
-  maxLogonFailures: 3,
-  tarpitIntervalMs: 0,
-  connectionTimeoutMs: 600_000,
-  connectionInactivityTimeoutMs: 300_000,
-  minDataRate: 500,
-  greetingDelayMs: 0,
-  bareLinefeedNormalizationRanges: [],
-  eightBitMimeEnabled: true,
-  smtpUtf8Enabled: true,
-  chunkingEnabled: true,
-  binaryMimeEnabled: true,
-  deliveryStatusNotificationEnabled: true,
-  disabledAgents: [],
-  proxyProtocol: undefined,
-  protocolLoggingLevel: "None",
-};
 
 export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const messages: Accepted[] = [];
@@ -112,6 +76,11 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     protocol,
     controls,
     connect: () => openClient(port),
+    async open() {
+      const client = await openClient(port);
+      await client.reply();
+      return client;
+    },
     async stop() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
@@ -128,7 +97,7 @@ interface Records {
 
 function makeServices(options: RigOptions, records: Records): SessionServices {
   const { messages, events, protocol, context } = records;
-  const connector = { ...CONNECTOR, ...options.connector };
+  const connector = receiveConnector({ fqdn: "mx.example", maxMessageSize: 1_000_000, ...options.connector });
   const handler: SessionHandler = {
     onConnect: () => undefined,
     onEhlo: () => undefined,

@@ -21,23 +21,16 @@ import {
   dropTransaction,
   guard,
   makeDialogue,
-  makeSession,
   type Outcome,
   refusalOf,
   setUser,
 } from "./dialogue.ts";
 import { Intake } from "./intake.ts";
+import { countError, replyDelayMs } from "./outcome.ts";
 import { Pace } from "./pace.ts";
-import {
-  IDLE,
-  INTERNAL_FAULT,
-  SHUTTING_DOWN,
-  TALKED_TOO_SOON,
-  TOO_LONG,
-  TOO_MANY_ERRORS,
-  TOO_SLOW,
-} from "./replies.ts";
-import { openWire, type Wire } from "./wire.ts";
+import { refuseSession } from "./refuse-session.ts";
+import { IDLE, INTERNAL_FAULT, SHUTTING_DOWN, TALKED_TOO_SOON, TOO_LONG, TOO_SLOW } from "./replies.ts";
+import { openWire, tlsFacts, type Wire } from "./wire.ts";
 
 export interface SessionOptions {
   readonly clock: Clock;
@@ -58,8 +51,6 @@ export interface SessionControl {
   destroy(): void;
 }
 
-/** Replies to commands that no mail client sends: they count towards maxProtocolErrors. */
-const PROTOCOL_ERRORS: ReadonlySet<number> = new Set([500, 501, 502, 503, 504, 555]);
 const VERDICTS: Readonly<Record<"idle" | "slow" | "long", Reply>> = {
   idle: IDLE,
   slow: TOO_SLOW,
@@ -85,35 +76,6 @@ export function startSession(
   return session;
 }
 
-/** A client that no connector serves any more gets 421, and no handler. */
-function refuseSession(
-  socket: Socket | TLSSocket,
-  parts: { id: string; endpoints: Endpoints; services: SessionServices; options: SessionOptions },
-): SessionControl {
-  const { id, endpoints, services, options } = parts;
-  const wire = openWire(
-    socket,
-    { id, isTls: options.implicitTls, endpoints, secureContext: () => undefined },
-    {
-      octets: () => Promise.resolve(),
-      ended: () => wire.close(),
-      secured: () => undefined,
-      failed: () => undefined,
-      closed: () => services.closed(),
-    },
-  );
-  wire.open();
-  wire.send(SHUTTING_DOWN);
-  wire.close();
-  services.replied("CONNECT", SHUTTING_DOWN);
-  return {
-    session: makeSession(id, endpoints),
-    inTransaction: () => false,
-    shutdown: () => undefined,
-    destroy: () => wire.destroy(),
-  };
-}
-
 class Session implements SessionControl {
   readonly #dialogue: Dialogue;
   readonly #wire: Wire;
@@ -129,7 +91,7 @@ class Session implements SessionControl {
     const { services, session } = dialogue;
     this.#dialogue = dialogue;
     this.#pace = new Pace(dialogue.clock.now());
-    if (isTls) this.#setTls(socket as TLSSocket);
+    if (isTls) session.tls = tlsFacts(socket as TLSSocket);
     this.#wire = openWire(
       socket,
       { id: session.id, isTls, endpoints: session, secureContext: (name) => services.secureContext(name) },
@@ -224,32 +186,17 @@ class Session implements SessionControl {
   async #answer(verb: string, outcome: Outcome): Promise<void> {
     const dialogue = this.#dialogue;
     if (this.#isClosing) return;
-    const final = this.#countErrors(outcome);
+    const final = countError(dialogue, outcome);
     if (!final.isTheirs && isRefusal(final.reply)) {
       guard(dialogue, verb, () => dialogue.services.handler.onReject(verb, final.reply));
     }
-    await this.#sleep(this.#delayMs(final));
+    await this.#sleep(replyDelayMs(dialogue, final));
     if (this.#isClosing) return;
     this.#send(verb, final.reply);
     if (final.endsTransaction) this.#endTransaction();
     if (final.startTls && !this.#wire.startTls()) this.#close();
     if (final.disconnect || final.reply.code === 421) this.#close();
     else this.#stopIfDue();
-  }
-
-  #countErrors(outcome: Outcome): Outcome {
-    const dialogue = this.#dialogue;
-    if (outcome.isTheirs || !PROTOCOL_ERRORS.has(outcome.reply.code)) return outcome;
-    dialogue.errors++;
-    if (dialogue.errors <= dialogue.connector.maxProtocolErrors) return outcome;
-    return { reply: TOO_MANY_ERRORS };
-  }
-
-  #delayMs({ reply: { code }, delayMs = 0, disconnect }: Outcome): number {
-    const { connector, session } = this.#dialogue;
-    // Tarpit: 5yz costs strangers time, so that guessing addresses does not pay.
-    const isTarpit = code >= 500 && !session.internal && disconnect !== true;
-    return isTarpit ? Math.max(delayMs, connector.tarpitIntervalMs) : delayMs;
   }
 
   #endTransaction(): void {
@@ -294,16 +241,7 @@ class Session implements SessionControl {
     session.helo = "";
     session.extended = false;
     setUser(this.#dialogue, undefined);
-    this.#setTls(tls);
-  }
-
-  #setTls(tls: TLSSocket): void {
-    const servername = (tls as { servername?: string | false }).servername;
-    this.#dialogue.session.tls = {
-      protocol: tls.getProtocol() ?? "",
-      cipher: tls.getCipher()?.name ?? "",
-      servername: servername || "",
-    };
+    session.tls = tlsFacts(tls);
   }
 
   #closed(): void {

@@ -13,6 +13,7 @@ import type { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
 import type { Reply } from "../../mail/reply.ts";
+import type { SmtpSession } from "../../mail/session.ts";
 import type { Endpoints } from "./contract.ts";
 import { formatLines } from "./reply-lines.ts";
 
@@ -64,6 +65,17 @@ export function openWire(socket: Socket | TLSSocket, options: WireOptions, event
     startTls: () => connection.startTls(),
     close: () => connection.close(),
     destroy: () => connection.destroySocket(),
+  };
+}
+
+/** What a session tells of its TLS. */
+export function tlsFacts(socket: TLSSocket): NonNullable<SmtpSession["tls"]> {
+  // A string, or false when the client named none; missing in the types.
+  const { servername } = socket as { servername?: string | false };
+  return {
+    protocol: socket.getProtocol() ?? "",
+    cipher: socket.getCipher()?.name ?? "",
+    servername: servername || "",
   };
 }
 
@@ -121,11 +133,15 @@ class Connection extends SMTPConnection {
     if (context === undefined || !this._parser) return false;
     this.#host.secureContext.set("*", context);
     this.#uncork();
-    // The first callback would resume the parser that is retired now; ours resumes with octets().
+    const socket = this._socket;
+    // upgrade() takes every listener off the socket; the service's own must hear it close.
+    const onClose = socket.rawListeners("close") as (() => void)[];
+    // Its first callback would resume the parser that is retired now; ours resumes with octets().
     this.upgrade(
       () => undefined,
       () => undefined,
     );
+    for (const listener of onClose) socket.on("close", listener);
     return true;
   }
 
