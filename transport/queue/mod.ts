@@ -1,12 +1,29 @@
 /** Door of the queue room. The types stand; `openQueue` is the way in. */
 import type { Body } from "../../mail/message.ts";
-import type { Change, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
 
-export type { Change, QueueItem, QueueItemSummary, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+export { openAdmin, type QueueAdmin } from "./admin.ts";
+export { createPressure, type Pressure, type PressureLevel, type PressureReading } from "./back-pressure.ts";
+export { DamagedBodyError } from "./bodies.ts";
+export { QueueLockedError } from "./lock.ts";
+export { openMemoryStore } from "./memory-store.ts";
+export { openQueue, type QueueLog, type QueueOptions } from "./queue.ts";
+export { delayNoticeIsDue, hasExpired, nextAttempt } from "./schedule.ts";
+export { QueueStoreError } from "./sqlite-store.ts";
+export type {
+  Amendment,
+  Change,
+  QueueFilter,
+  QueueItem,
+  QueueItemSummary,
+  QueueKind,
+  QueueStore,
+  QueueSummary,
+} from "./store.ts";
 
 /** Takes the octets of one body: in memory up to the inline limit (32 KiB), beyond it a file. */
 export interface BodyWriter {
-  /** Resolves when more may be written. */
+  /** Resolves when more may be written. Keeps the chunk: do not write to it again. Never fails: finish() does. */
   write(chunk: Uint8Array): Promise<void> | undefined;
   /** Ends and, for a file, fsyncs it. */
   finish(): Promise<Body>;
@@ -21,10 +38,14 @@ export interface Queue {
   writeBody(): BodyWriter;
   /** The body's octets; a new stream each call. */
   readBody(body: Body): AsyncIterable<Uint8Array>;
+  /** Forgets a finished body that no item will name: its message was refused after all. */
+  discardBody(body: Body): void;
   /** Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them back. */
   apply(change: Change): Promise<void>;
   /** Up to `limit` due items, leased. */
   take(queue: QueueKind, options: { nextHop?: string; limit: number }): Promise<readonly QueueItem[]>;
+  /** Items of Submission, Delivery and Unreachable past expiresAt, or received before `receivedBefore` and not delayNotified; leased. */
+  takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]>;
   /** Gives a lease back without a change. */
   release(ids: readonly string[]): void;
   /** Called when something became due in a queue (after apply, by time, after resume); at once for what is due at the call. */
@@ -42,12 +63,8 @@ export interface Queue {
   resume(filter: QueueFilter): Promise<number>;
   /** Due now. `resubmit` sends them to the categorizer again; quarantined and poison messages are released that way. */
   retry(filter: QueueFilter, options: { resubmit: boolean }): Promise<number>;
+  /** Removes; items in hand are left alone. `withDsn`: their senders hear of it (onRemove of openQueue). */
+  remove(filter: QueueFilter, options: { withDsn: boolean }): Promise<number>;
   /** Stops taking, waits for running commits, closes. */
   close(): Promise<void>;
-}
-
-export interface QueueFilter {
-  readonly ids?: readonly string[];
-  readonly queue?: QueueKind;
-  readonly nextHop?: string;
 }

@@ -32,11 +32,28 @@ export interface QueueItem {
   readonly crashes: number;
 }
 
-/** What changes together, or not at all. An update carries the whole new item, found by message.id. */
+/**
+ * What changes together, or not at all; in the order insert, update, amend, remove.
+ * An update carries the whole new item, found by message.id; one that is not there fails the change.
+ * An amendment or a removal of an item that is not there does nothing.
+ */
 export interface Change {
   readonly insert?: readonly QueueItem[];
   readonly update?: readonly QueueItem[];
+  readonly amend?: readonly Amendment[];
   readonly remove?: readonly string[];
+}
+
+/** Changes only the fields it names: what administrators and crash counts need, without reading the message. */
+export interface Amendment {
+  readonly id: string;
+  /** Leaves its queue for this one; the next hop is cleared. */
+  readonly queue?: Exclude<QueueKind, "Delivery">;
+  readonly status?: QueueItem["status"];
+  readonly dueAt?: number;
+  readonly attempts?: number;
+  readonly crashes?: number;
+  readonly lastError?: string;
 }
 
 /** What `queue list` shows of an item, without header or body. */
@@ -73,20 +90,65 @@ export interface DueQuery {
   readonly except: ReadonlySet<string>;
 }
 
+/** Which messages an administrator means; all that is given must hold, nothing given means every message. */
+export interface QueueFilter {
+  readonly ids?: readonly string[];
+  readonly queue?: QueueKind;
+  readonly nextHop?: string;
+}
+
+/** Where an item stands, and nothing more. */
+export interface ItemPlace {
+  readonly id: string;
+  readonly queue: QueueKind;
+  /** nextHop.key for Delivery, else "". */
+  readonly nextHop: string;
+  readonly status: QueueItem["status"];
+}
+
 export interface QueueStore {
-  apply(change: Change): Promise<void>;
+  /**
+   * `held`: items as the store holds them now, by id, where the caller is sure of it. Octets of an update that
+   * are the very same objects need not be written again.
+   */
+  apply(change: Change, held?: ReadonlyMap<string, QueueItem>): Promise<void>;
   get(id: string): Promise<QueueItem | undefined>;
   /** Due items, by priority (High first), then dueAt, then id. */
   due(query: DueQuery): Promise<readonly QueueItem[]>;
+  /** Items of Submission, Delivery and Unreachable past expiresAt, or received before `receivedBefore` and not delayNotified. */
+  overdue(query: {
+    readonly now: number;
+    readonly receivedBefore: number;
+    readonly limit: number;
+    readonly except: ReadonlySet<string>;
+  }): Promise<readonly QueueItem[]>;
+  /** When the next item of a queue falls due after `after`, status Suspended left aside. */
+  nextDue(query: { queue: QueueKind; nextHop: string; after: number }): Promise<number | undefined>;
+  /** The places of all items that a filter means, oldest id first. */
+  select(filter: QueueFilter): Promise<readonly ItemPlace[]>;
+  /** Every body file that an item names, once. */
+  bodyFiles(): Promise<readonly { readonly name: string; readonly size: number }[]>;
   /** One row per queue and next hop; cheap (an index, no bodies). */
   summary(): Promise<readonly QueueSummary[]>;
+  /** By id. Sender and recipient are whole addresses, compared without case; the sender "" is the null reverse-path. */
   list(filter: {
     readonly queue?: QueueKind;
     readonly nextHop?: string;
     readonly sender?: string;
     readonly recipient?: string;
+    readonly networkMessageId?: string;
     readonly limit: number;
     readonly offset: number;
   }): Promise<readonly QueueItemSummary[]>;
   close(): Promise<void>;
+}
+
+/** What a store tells the queue that opened it. */
+export interface StoreEvents {
+  /** Body files that no item names any more, after the change that let go of them is durable. */
+  onUnnamed(files: readonly string[]): void;
+  /** An item could not be read; it was set aside in Poison. */
+  onDamaged(id: string, cause: unknown): void;
+  /** Writing failed, or the engine died. Changes that failed are rejected as well. */
+  onFault(error: Error): void;
 }

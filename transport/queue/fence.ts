@@ -1,0 +1,54 @@
+/**
+ * Fence: keeps reads of the store and changes to it from crossing.
+ *
+ * A read must not hand out an item that a change under way may alter, nor one that was changed or handed
+ * out while the read was on its way: what it read of that item may be old.
+ *
+ * @module
+ */
+export class Fence {
+  readonly #changing = new Map<string, number>();
+  readonly #reads = new Set<Set<string>>();
+
+  /** A change of these items begins. */
+  begin(ids: readonly string[]): void {
+    for (const id of ids) this.#changing.set(id, (this.#changing.get(id) ?? 0) + 1);
+    this.touch(ids);
+  }
+
+  /** The change is over, done or failed. */
+  end(ids: readonly string[]): void {
+    for (const id of ids) {
+      const left = (this.#changing.get(id) ?? 1) - 1;
+      if (left === 0) this.#changing.delete(id);
+      else this.#changing.set(id, left);
+    }
+    this.touch(ids);
+  }
+
+  /** Whatever a read under way says of these items is out of date. */
+  touch(ids: readonly string[]): void {
+    for (const read of this.#reads) for (const id of ids) read.add(id);
+  }
+
+  isChanging(id: string): boolean {
+    return this.#changing.has(id);
+  }
+
+  changing(): Iterable<string> {
+    return this.#changing.keys();
+  }
+
+  /** Runs a read; `isStale` tells of an id whether its answer may be used. */
+  async read<Answer>(
+    ask: () => Promise<Answer>,
+  ): Promise<{ answer: Answer; isStale: (id: string) => boolean }> {
+    const touched = new Set<string>();
+    this.#reads.add(touched);
+    try {
+      return { answer: await ask(), isStale: (id) => touched.has(id) || this.#changing.has(id) };
+    } finally {
+      this.#reads.delete(touched);
+    }
+  }
+}

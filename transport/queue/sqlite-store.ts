@@ -1,0 +1,358 @@
+/**
+ * SQLite store: the main thread's side of the engine in the worker.
+ *
+ * Group commit: while one batch is being flushed, changes gather; they go as the next batch and share its flush.
+ * apply() resolves when its batch is on disk. A read sees every change that was applied before it.
+ * Errors: QueueStoreError with the cause in words. After a failed commit the store stays usable.
+ *
+ * @module
+ */
+import { Worker } from "node:worker_threads";
+import type { Body } from "../../mail/message.ts";
+import {
+  DamagedItemError,
+  decodeItem,
+  decodeSummary,
+  encodeHeader,
+  encodeItem,
+  type Row,
+} from "./item-codec.ts";
+import type { BatchResult, Fault, PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
+import type { Engine } from "./sqlite-engine.ts";
+import type {
+  Change,
+  ItemPlace,
+  QueueItem,
+  QueueKind,
+  QueueStore,
+  QueueSummary,
+  StoreEvents,
+} from "./store.ts";
+
+/** One question to the worker. */
+export interface Request {
+  readonly number: number;
+  readonly call: "open" | Exclude<keyof Engine, "vacuum">;
+  readonly values: readonly unknown[];
+}
+
+/** The store refused a change or could not answer. */
+export class QueueStoreError extends Error {
+  override readonly name = "QueueStoreError";
+  /** SQLite's result code; 13 is a full disk. 0: none. */
+  readonly code: number;
+
+  constructor(message: string, code: number, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+interface Waiting {
+  readonly change: Change;
+  readonly held: ReadonlyMap<string, QueueItem>;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+interface Asked {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+const BATCH_CHANGES = 1000;
+const BATCH_OCTETS = 8 * 1024 * 1024;
+
+/** Opens the database at `path`, or makes it. */
+export async function openSqliteStore(path: string, events: StoreEvents): Promise<QueueStore> {
+  const store = new SqliteStore(path, events);
+  await store.open();
+  return store;
+}
+
+class SqliteStore implements QueueStore {
+  readonly #worker: Worker;
+  readonly #events: StoreEvents;
+  readonly #asked = new Map<number, Asked>();
+  #waiting: Waiting[] = [];
+  #committing = false;
+  #number = 0;
+  #dead: QueueStoreError | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(path: string, events: StoreEvents) {
+    this.#events = events;
+    this.#worker = new Worker(new URL("./sqlite-worker.ts", import.meta.url), {
+      workerData: { path },
+      execArgv: [],
+      name: "postroom-queue",
+    });
+    this.#worker.on("message", (reply) => this.#receive(reply));
+    this.#worker.on("error", (cause) =>
+      this.#die(new QueueStoreError(`The queue's thread failed: ${cause}`, 0, { cause })),
+    );
+    this.#worker.on("exit", () => this.#die(new QueueStoreError("The queue is closed", 0)));
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#ask("open");
+    } catch (error) {
+      this.#closing = Promise.resolve();
+      await this.#worker.terminate();
+      throw error;
+    }
+  }
+
+  apply(change: Change, held: ReadonlyMap<string, QueueItem> = new Map()): Promise<void> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    if (this.#closing !== undefined) return Promise.reject(new QueueStoreError("The queue is closed", 0));
+    if (isEmpty(change)) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ change, held, resolve, reject });
+      this.#gather();
+    });
+  }
+
+  async get(id: string): Promise<QueueItem | undefined> {
+    const row = (await this.#ask("get", id)) as Row | undefined;
+    return row === undefined ? undefined : decodeItem(row);
+  }
+
+  due(query: Parameters<QueueStore["due"]>[0]): Promise<readonly QueueItem[]> {
+    return this.#readItems("due", query);
+  }
+
+  overdue(query: Parameters<QueueStore["overdue"]>[0]): Promise<readonly QueueItem[]> {
+    return this.#readItems("overdue", query);
+  }
+
+  /** Sets damaged rows aside and asks again, so that they do not count against the limit. */
+  async #readItems(call: "due" | "overdue", query: object): Promise<readonly QueueItem[]> {
+    for (;;) {
+      const rows = (await this.#ask(call, query)) as Row[];
+      const damaged: DamagedItemError[] = [];
+      const items = rows.flatMap((row) => this.#decodeOr(row, damaged));
+      if (damaged.length === 0) return items;
+      await this.#setAside(damaged);
+    }
+  }
+
+  async nextDue({
+    queue,
+    nextHop,
+    after,
+  }: Parameters<QueueStore["nextDue"]>[0]): Promise<number | undefined> {
+    return (await this.#ask("nextDue", queue, nextHop, after)) as number | undefined;
+  }
+
+  async select(filter: Parameters<QueueStore["select"]>[0]): Promise<readonly ItemPlace[]> {
+    const rows = (await this.#ask("select", filter)) as [string, QueueKind, string, ItemPlace["status"]][];
+    return rows.map(([id, queue, nextHop, status]) => ({ id, queue, nextHop, status }));
+  }
+
+  async bodyFiles(): Promise<readonly { name: string; size: number }[]> {
+    return ((await this.#ask("bodyFiles")) as [string, number][]).map(([name, size]) => ({ name, size }));
+  }
+
+  async summary(): Promise<readonly QueueSummary[]> {
+    return mergeSummary((await this.#ask("summary")) as [Row[], Row[]]);
+  }
+
+  async list(filter: Parameters<QueueStore["list"]>[0]) {
+    return ((await this.#ask("list", filter)) as Row[]).map(decodeSummary);
+  }
+
+  /** Waits for running and waiting commits, then closes the database. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    while (this.#committing) await new Promise((resolve) => setImmediate(resolve));
+    if (this.#dead === undefined) await this.#ask("close");
+    await this.#worker.terminate();
+  }
+
+  /** Waits for the end of the turn, so that everything this turn applies is in the batch. */
+  #gather(): void {
+    if (this.#committing) return;
+    this.#committing = true;
+    setImmediate(() => void this.#commit());
+  }
+
+  async #commit(): Promise<void> {
+    const batch = this.#nextBatch();
+    const packed = packBatch(batch);
+    try {
+      const reply = this.#send("commit", [packed.changes, packed.octets.buffer], [packed.octets.buffer]);
+      this.#settle(batch, (await reply) as BatchResult);
+    } catch (error) {
+      for (const { reject } of batch) reject(error as Error);
+    }
+    this.#committing = false;
+    if (this.#waiting.length > 0) this.#gather();
+  }
+
+  #nextBatch(): Waiting[] {
+    let octets = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < BATCH_CHANGES && octets < BATCH_OCTETS) {
+      for (const { message } of this.#waiting[count]?.change.insert ?? []) octets += message.body.size;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #settle(batch: readonly Waiting[], { faults, unnamed }: BatchResult): void {
+    let last: QueueStoreError | undefined;
+    for (const [index, { resolve, reject }] of batch.entries()) {
+      const fault = faults[index] ?? null;
+      if (fault === null) {
+        resolve();
+      } else {
+        last = storeError("write to", fault);
+        reject(last);
+      }
+    }
+    if (unnamed.length > 0) this.#events.onUnnamed(unnamed);
+    if (last !== undefined) this.#events.onFault(last);
+  }
+
+  #decodeOr(row: Row, damaged: DamagedItemError[]): QueueItem[] {
+    try {
+      return [decodeItem(row)];
+    } catch (error) {
+      if (!(error instanceof DamagedItemError)) throw error;
+      damaged.push(error);
+      return [];
+    }
+  }
+
+  async #setAside(damaged: readonly DamagedItemError[]): Promise<void> {
+    const amend = damaged.map(({ id, message }) => {
+      return { id, queue: "Poison", status: "Suspended", lastError: message } as const;
+    });
+    await this.apply({ amend });
+    for (const { id, cause } of damaged) this.#events.onDamaged(id, cause);
+  }
+
+  async #ask(call: Request["call"], ...values: unknown[]): Promise<unknown> {
+    return await this.#send(call, values, []);
+  }
+
+  #send(call: Request["call"], values: unknown[], moved: ArrayBuffer[]): Promise<unknown> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    const number = this.#number++;
+    return new Promise((resolve, reject) => {
+      this.#asked.set(number, { resolve, reject });
+      this.#worker.postMessage({ number, call, values } satisfies Request, moved);
+    });
+  }
+
+  #receive({ number, result, fault }: { number: number; result?: unknown; fault?: Fault }): void {
+    const asked = this.#asked.get(number);
+    this.#asked.delete(number);
+    if (fault === undefined) asked?.resolve(result);
+    else asked?.reject(storeError("use", fault));
+  }
+
+  #die(error: QueueStoreError): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = error;
+    for (const { reject } of this.#asked.values()) reject(error);
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#asked.clear();
+    if (this.#closing === undefined) this.#events.onFault(error);
+  }
+}
+
+function storeError(verb: string, { message, code }: Fault): QueueStoreError {
+  return new QueueStoreError(`Cannot ${verb} the queue: ${message}`, code);
+}
+
+function isEmpty({ insert = [], update = [], amend = [], remove = [] }: Change): boolean {
+  return insert.length + update.length + amend.length + remove.length === 0;
+}
+
+/** Flat rows, and all header and body octets in one buffer of the batch's own. */
+function packBatch(batch: readonly Waiting[]) {
+  const pieces: (string | Uint8Array)[] = [];
+  let length = 0;
+  const span = (octets: string | Uint8Array): Span => {
+    pieces.push(octets);
+    const start = length;
+    length += octets.length;
+    return [start, length];
+  };
+  const pack = (item: QueueItem, held?: QueueItem): PackedItem => {
+    const { message } = item;
+    return {
+      row: encodeItem(item),
+      header: message.header === held?.message.header ? null : span(encodeHeader(message)),
+      body: message.body === held?.message.body ? null : bodySpan(message.body, span),
+    };
+  };
+  const changes = batch.map(({ change, held }): PackedChange => {
+    const { insert = [], update = [], amend = [], remove = [] } = change;
+    return {
+      insert: insert.map((item) => pack(item)),
+      update: update.map((item) => pack(item, held.get(item.message.id))),
+      amend,
+      remove,
+    };
+  });
+  return { changes, octets: joinOctets(pieces, length) };
+}
+
+function bodySpan(body: Body, span: (octets: Uint8Array) => Span): Span {
+  return body.kind === "inline" ? span(body.bytes) : null;
+}
+
+/** Not from Node's pool: the buffer is moved to the worker. */
+function joinOctets(pieces: readonly (string | Uint8Array)[], length: number): Buffer<ArrayBuffer> {
+  const octets = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const piece of pieces) {
+    if (typeof piece === "string") octets.write(piece, at, "latin1");
+    else octets.set(piece, at);
+    at += piece.length;
+  }
+  return octets;
+}
+
+/** The groups of what may fall due and of what is suspended, as one row a queue. */
+export function mergeSummary([due, suspended]: [Row[], Row[]]): QueueSummary[] {
+  const groups = new Map<string, QueueSummary>();
+  for (const row of due) {
+    const [queue, nextHop, messages, retrying, oldest, nextDueAt, lastError] = row as SummaryRow;
+    groups.set(`${queue} ${nextHop}`, {
+      ...{ queue, nextHop, messages, retrying, suspended: 0, oldest, nextDueAt },
+      lastError: lastError ?? undefined,
+    });
+  }
+  for (const row of suspended) {
+    const [queue, nextHop, messages, oldest, lastError] = row as [
+      QueueKind,
+      string,
+      number,
+      number,
+      string | null,
+    ];
+    const other = groups.get(`${queue} ${nextHop}`);
+    groups.set(`${queue} ${nextHop}`, {
+      queue,
+      nextHop,
+      messages: messages + (other?.messages ?? 0),
+      retrying: other?.retrying ?? 0,
+      suspended: messages,
+      oldest: Math.min(oldest, other?.oldest ?? oldest),
+      nextDueAt: other?.nextDueAt,
+      lastError: other?.lastError ?? lastError ?? undefined,
+    });
+  }
+  return [...groups.values()];
+}
+
+type SummaryRow = [QueueKind, string, number, number, number, number, string | null];
