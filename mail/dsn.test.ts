@@ -142,6 +142,11 @@ Shall we?
       want: ["bob@fabrikam.example (written to as b@x.example)"],
     },
     {
+      name: "an ORCPT without type is left out",
+      use: { recipients: [{ ...bob, recipient: recipient("a@x.example", { orcpt: "a@x" }) }] },
+      want: ["\r\n\r\nFinal-Recipient"],
+    },
+    {
       name: "a subject of encoded words stays readable",
       use: change({ header: parseHeader("Subject: =?iso-8859-1?q?gr=FCn?=\r\n") }),
       want: [],

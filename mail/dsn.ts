@@ -9,6 +9,7 @@
  */
 import { type Address, formatAddress, isUtf8Address } from "./address.ts";
 import { has8Bit, hasBinary } from "./body-octets.ts";
+import { freeBoundary } from "./boundary.ts";
 import { toOctets } from "./charset.ts";
 import type { DsnInput, DsnKind, DsnRecipient } from "./dsn-input.ts";
 import { dsnSubject, dsnText } from "./dsn-text.ts";
@@ -29,7 +30,7 @@ export interface Dsn {
 
 export function composeDsn(input: DsnInput): Dsn {
   const parts = [textPart(dsnText(input)), statusPart(input), originalPart(input)];
-  const boundary = freeBoundary(input.id, parts);
+  const boundary = freeBoundary(`dsn-${input.id}`, parts);
   const body = Buffer.concat([
     ...parts.flatMap((part) => [latin1(`--${boundary}\r\n`), part, latin1("\r\n")]),
     latin1(`--${boundary}--\r\n`),
@@ -163,15 +164,6 @@ function originalPart({ kind, original, maxOriginalSize }: DsnInput): Buffer {
   const charset = type === "text/rfc822-headers" && has8Bit(header) ? "; charset=utf-8" : "";
   const encoding = has8Bit(content) ? "Content-Transfer-Encoding: 8bit\r\n" : "";
   return Buffer.concat([latin1(`Content-Type: ${type}${charset}\r\n${encoding}\r\n`), content]);
-}
-
-/** A boundary that no part holds, whoever wrote the original. */
-function freeBoundary(id: string, parts: readonly Buffer[]): string {
-  const base = `dsn-${id.replace(/[^A-Za-z0-9-]/g, "")}`.slice(0, 60);
-  for (let attempt = 0; ; attempt++) {
-    const boundary = `${base}-${attempt}`;
-    if (!parts.some((part) => part.includes(`--${boundary}`))) return boundary;
-  }
 }
 
 function latin1(octets: string): Buffer {

@@ -47,7 +47,9 @@ export function encodeQuotedPrintable(octets: Uint8Array): Buffer {
       column = 0;
       continue;
     }
-    const literal = isLiteral(octet, isLineEnd(octets, at + 1));
+    // "--" never begins a line: wrapping must not make a boundary of what was none.
+    const hyphens = column === 0 && octet === HYPHEN && octets[at + 1] === HYPHEN;
+    const literal = !hyphens && isLiteral(octet, isLineEnd(octets, at + 1));
     const width = literal ? 1 : 3;
     // 75 and the "=" of a soft break make 76.
     if (column + width > 75) {
@@ -64,6 +66,7 @@ export function encodeQuotedPrintable(octets: Uint8Array): Buffer {
 const CR = 0x0d;
 const LF = 0x0a;
 const EQUALS = 0x3d;
+const HYPHEN = 0x2d;
 const HEX = "0123456789ABCDEF";
 const NOTHING = new Uint8Array(0);
 const BASE64_VALUES = base64Values();
