@@ -23,7 +23,7 @@ const Spec = z.strictObject({
     .array(
       z.strictObject({
         address: IpText.optional().describe("Local address; default: every address, IPv4 and IPv6."),
-        port: z.number().int().min(1).max(65535).describe("TCP port."),
+        port: z.number().int().min(0).max(65535).describe("TCP port; 0: any free one, for tests."),
       }),
     )
     .min(1)

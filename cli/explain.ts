@@ -1,0 +1,113 @@
+/** `postroom explain`: which connector, rules and next hop a message would meet, and why. Offline; nothing is sent. */
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { formatFault, parseManifests } from "../crds/mod.ts";
+import { type Address, parseAddress } from "../mail/address.ts";
+import { makeField, parseHeader } from "../mail/header.ts";
+import { compileSnapshot } from "../snapshot/mod.ts";
+import { type Explanation, explainMessage } from "../transport/explain.ts";
+import { readManifestFiles } from "./files.ts";
+import { formatTable, type OutputFormat } from "./table.ts";
+
+interface ExplainOptions {
+  readonly manifests: string;
+  readonly transport?: string;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly clientIp: string;
+  readonly port?: string;
+  readonly user?: string;
+  readonly subject?: string;
+  readonly message?: string;
+  readonly output: OutputFormat;
+}
+
+export function addExplain(program: Command): void {
+  program
+    .command("explain")
+    .description("Show the connector, rules and next hop for a message, and why each was chosen")
+    .requiredOption("--manifests <dir>", "folder of manifests")
+    .option("--transport <name>", "MailTransport, when the folder holds several")
+    .requiredOption("--from <address>", "envelope sender; <> is the null sender")
+    .requiredOption("--to <address...>", "envelope recipients")
+    .option("--client-ip <address>", "address of the client", "203.0.113.1")
+    .option("--port <port>", "port the client connects to; default: the lowest one bound")
+    .option("--user <name>", "as if authenticated as this user")
+    .option("--subject <text>", "subject of a message made up here")
+    .option("--message <file>", "message to judge, as an .eml file")
+    .addOption(
+      new Option("-o, --output <format>", "output format").choices(["table", "json"]).default("table"),
+    )
+    .action(explain);
+}
+
+async function explain(options: ExplainOptions): Promise<void> {
+  const loaded = parseManifests(await readManifestFiles([options.manifests]));
+  for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
+  const resources = loaded.resources.map(({ resource }) => resource);
+  const { snapshot } = compileSnapshot({ resources, transport: options.transport });
+  if (snapshot === undefined)
+    throw new Error(`No MailTransport is valid in "${options.manifests}": see postroom check`);
+  const from = options.from === "<>" || options.from === "" ? null : addressOf(options.from, "--from");
+  const to = options.to.map((text) => addressOf(text, "--to"));
+  const { header, body } = await contentOf(options);
+  const explanation = await explainMessage(
+    { snapshot, secrets: loaded.secrets },
+    {
+      from,
+      to,
+      clientAddress: options.clientIp,
+      localPort: options.port === undefined ? undefined : Number(options.port),
+      user: options.user,
+      header,
+      body,
+    },
+  );
+  process.stdout.write(
+    options.output === "json" ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation),
+  );
+  const refused = explanation.recipients.some(({ answer }) => answer !== "accepted");
+  if (explanation.receive.connector === undefined || refused || explanation.failed.length > 0)
+    process.exitCode = 1;
+}
+
+function addressOf(text: string, option: string): Address {
+  const address = parseAddress(text);
+  if (address === undefined) throw new Error(`Cannot read ${option} "${text}": write name@domain`);
+  return address;
+}
+
+async function contentOf({ message, subject, from, to }: ExplainOptions) {
+  if (message === undefined) {
+    const fields = [
+      makeField("From", from),
+      makeField("To", to.join(", ")),
+      makeField("Subject", subject ?? ""),
+    ];
+    return { header: fields, body: new Uint8Array(0) };
+  }
+  const text = (await readFile(message)).toString("latin1").replace(/\r?\n/g, "\r\n");
+  const end = text.indexOf("\r\n\r\n");
+  const block = end < 0 ? text : text.slice(0, end + 2);
+  return { header: parseHeader(block), body: Buffer.from(end < 0 ? "" : text.slice(end + 4), "latin1") };
+}
+
+/** One part a stage, in the order of the flow. */
+export function formatExplanation(explanation: Explanation): string {
+  const { receive, sender, recipients, resolution, rules, routes, copies, failed } = explanation;
+  const parts = [
+    `Receive connector: ${receive.connector ?? "none"} (${receive.binding}; ${receive.why})\n${indent(receive.candidates)}`,
+    `Sender: ${sender}\n`,
+    `Recipients:\n${indent(recipients)}`,
+    `Resolution:\n${indent(resolution)}`,
+    `Transport rules:\n${indent(rules)}`,
+    `Routing:\n${indent(routes)}`,
+    `Result:\n${indent(copies)}`,
+  ];
+  if (failed.length > 0) parts.push(`Failed, with a DSN:\n${indent(failed)}`);
+  return parts.join("\n");
+}
+
+function indent(rows: readonly object[]): string {
+  return formatTable(rows).replace(/^(?=.)/gm, "  ");
+}

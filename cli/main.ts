@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** The command line: `postroom <command>`. Exit codes: 0 done, 1 the answer is no, 2 wrong use. */
+import { Command, CommanderError } from "commander";
+import { addCheck } from "./check.ts";
+import { addExplain } from "./explain.ts";
+import { addHashPassword } from "./hash-password.ts";
+import { addQueue } from "./queue.ts";
+import { addRun } from "./run.ts";
+import { addTrace } from "./trace.ts";
+
+const program = new Command("postroom")
+  .description("Mail transport: receive, judge, route and deliver mail as manifests say")
+  .showHelpAfterError("(add --help for the ways to use it)")
+  .exitOverride();
+
+addRun(program);
+addCheck(program);
+addExplain(program);
+addQueue(program);
+addTrace(program);
+addHashPassword(program);
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.stderr.write(`postroom: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

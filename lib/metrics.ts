@@ -1,0 +1,39 @@
+/** Prometheus metrics of the transport, in one place so that names and labels are found at a glance. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Makes a registry with every metric of the transport. */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: string[]) =>
+    new Counter({ name: `postroom_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name: `postroom_${name}`, help, labelNames, registers });
+  const histogram = (name: string, help: string, labelNames: string[] = []) =>
+    new Histogram({ name: `postroom_${name}`, help, labelNames, registers, buckets: SECONDS });
+  return {
+    registry,
+    smtpEvents: counter("smtp_events_total", "Connections, refusals and replies of the SMTP server", ["event", "detail"]),
+    smtpSessions: gauge("smtp_sessions", "Open SMTP sessions", ["connector"]),
+    messagesReceived: counter("messages_received_total", "Messages accepted", ["connector"]),
+    acceptSeconds: histogram("accept_duration_seconds", "End of data to reply"),
+    agentRuns: counter("agent_runs_total", "Agent verdicts by event", ["agent", "event", "verdict"]),
+    agentSeconds: histogram("agent_duration_seconds", "Time an agent took", ["agent", "event"]),
+    categorizeSeconds: histogram("categorize_duration_seconds", "Submission to delivery queue, work only"),
+    ruleHits: counter("rule_hits_total", "Transport rules by outcome", ["rule", "outcome"]),
+    queueMessages: gauge("queue_messages", "Messages in a queue", ["queue", "next_hop"]),
+    queueOldest: gauge("queue_oldest_seconds", "Age of the oldest message of a queue", ["queue", "next_hop"]),
+    deliveries: counter("deliveries_total", "Recipients by outcome of the attempt", ["connector", "result"]),
+    deliverySeconds: histogram("delivery_duration_seconds", "One attempt, connection included", ["connector"]),
+    deliveryEvents: counter("delivery_events_total", "Connections, TLS and DNS events of delivery", ["event", "detail"]),
+    dsns: counter("dsns_total", "Delivery status notifications sent", ["kind"]),
+    pressure: gauge("back_pressure_level", "0 normal, 1 medium, 2 high"),
+    reloads: counter("reloads_total", "Configuration changes by outcome", ["outcome"]),
+    reloadSeconds: histogram("reload_duration_seconds", "Change seen to change in force"),
+  };
+}

@@ -1,0 +1,15 @@
+/** Waits for a condition, looking often; fails with the last fault after `timeoutMs`. */
+export async function eventually<T>(look: () => T | Promise<T>, timeoutMs = 15_000): Promise<T & {}> {
+  const end = performance.now() + timeoutMs;
+  let last: unknown = "the condition never held";
+  while (performance.now() < end) {
+    try {
+      const found = await look();
+      if (found) return found;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+  throw last instanceof Error ? last : new Error(String(last));
+}

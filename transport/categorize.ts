@@ -1,0 +1,163 @@
+/**
+ * Categorize: takes messages from the submission queue, resolves, applies rules, routes, and puts copies into delivery queues.
+ *
+ * Gather (content facts), decide (categorizer and policy, pure), act (one Change per message: all of it or nothing).
+ * A fault defers the message; it is never lost. A crash while at it is counted against the message (poison).
+ *
+ * @module
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Metrics } from "../lib/metrics.ts";
+import { type MimeSummary, scanMime } from "../mail/mime.ts";
+import { bounceItems } from "./bounce.ts";
+import { MAX_TEXT } from "./content.ts";
+import { applyEdits } from "./edits.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { PlannedCopy } from "./placement.ts";
+import { type Plan, planMessage } from "./plan.ts";
+import { type Change, nextAttempt, type Queue, type QueueItem } from "./queue/mod.ts";
+import { type DsnRequest, settleFailed, wantedDsns } from "./settle.ts";
+import { ofMessage, type Tracking } from "./tracking.ts";
+
+export interface CategorizeDeps {
+  pipeline(): Pipeline;
+  readonly queue: Queue;
+  readonly tracking: Tracking;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** The MIME summary that intake made, once. */
+  recall(networkMessageId: string): MimeSummary | undefined;
+}
+
+const BATCH = 64;
+
+/** Starts the loop. It runs for as long as the queue is open. */
+export function startCategorizer(deps: CategorizeDeps): void {
+  let running = false;
+  const pump = async () => {
+    if (running) return;
+    running = true;
+    try {
+      for (;;) {
+        const items = await deps.queue.take("Submission", { limit: BATCH });
+        if (items.length === 0) return;
+        await Promise.all(items.map((item) => categorizeOne(item, deps)));
+      }
+    } catch (cause) {
+      deps.log.error({ cause: String(cause) }, "submission queue not read");
+    } finally {
+      running = false;
+    }
+  };
+  deps.queue.onDue((queue) => {
+    if (queue === "Submission") void pump();
+  });
+}
+
+async function categorizeOne(item: QueueItem, deps: CategorizeDeps): Promise<void> {
+  const end = deps.metrics.categorizeSeconds.startTimer();
+  const unmark = deps.queue.mark(item.message.id);
+  try {
+    const pipeline = deps.pipeline();
+    const mime = pipeline.rules.needsMime ? await summaryOf(item, pipeline, deps) : undefined;
+    const plan = await planMessage(item, { pipeline, mime, now: deps.clock.now() });
+    await carryOut(item, plan, deps);
+  } catch (cause) {
+    await deferFault(item, cause, deps);
+  } finally {
+    unmark();
+    end();
+  }
+}
+
+async function summaryOf(
+  item: QueueItem,
+  { snapshot }: Pipeline,
+  deps: CategorizeDeps,
+): Promise<MimeSummary> {
+  const known = deps.recall(item.message.networkMessageId);
+  if (known !== undefined) return known;
+  const { maxMimeParts, maxMimeDepth } = snapshot.transport.limits;
+  const limits = { maxParts: maxMimeParts, maxDepth: maxMimeDepth, maxText: MAX_TEXT };
+  return scanMime(item.message.header, deps.queue.readBody(item.message.body), limits);
+}
+
+/** One change for the whole plan: the copies, the DSNs, and the end of the original. */
+async function carryOut(item: QueueItem, plan: Plan, deps: CategorizeDeps): Promise<void> {
+  if (plan.deferReason !== undefined) return defer(item, plan.deferReason, deps);
+  const made: QueueItem[] = [];
+  const failed = [...plan.failed];
+  // Copies of one rule outcome share their edits, and so their content.
+  const contents = new Map<PlannedCopy["edits"], Awaited<ReturnType<typeof applyEdits>>>();
+  for (const copy of plan.copies) {
+    const edited = contents.get(copy.edits) ?? (await applyEdits(item.message, copy.edits, deps.queue));
+    contents.set(copy.edits, edited);
+    if ("rejected" in edited) {
+      for (const recipient of copy.recipients)
+        failed.push({ recipient, status: "5.7.1", text: edited.rejected, remoteMta: "" });
+    } else {
+      const id = made.length === 0 ? item.message.id : deps.ids.next();
+      made.push(toItem(item, copy, { ...item.message, ...edited, id }, deps.clock.now()));
+    }
+  }
+  const settled = settleFailed(item, failed, "ROUTING");
+  const dsns: readonly DsnRequest[] = [...settled.dsns, ...wantedDsns(item, plan.dsns)];
+  const bounces = await bounceItems(item, dsns, deps);
+  await deps.queue.apply(asChange(item, made, bounces));
+  for (const event of [...plan.events, ...settled.events]) deps.tracking.track(event);
+  for (const { rule, outcome } of plan.ruleHits) deps.metrics.ruleHits.inc({ rule, outcome });
+  for (const text of plan.logTexts) deps.log.info({ ...ofMessage(item.message), text }, "rule log event");
+}
+
+/** The first copy keeps the id, so that the usual message is one row updated once. */
+function asChange(item: QueueItem, made: readonly QueueItem[], bounces: readonly QueueItem[]): Change {
+  const [first, ...others] = made;
+  if (first === undefined) return { insert: bounces, remove: [item.message.id] };
+  return { update: [first], insert: [...others, ...bounces] };
+}
+
+function toItem(item: QueueItem, copy: PlannedCopy, message: QueueItem["message"], now: number): QueueItem {
+  const waits = copy.queue === "Unreachable";
+  return {
+    ...item,
+    message: {
+      ...message,
+      envelope: { ...message.envelope, recipients: copy.recipients, requireTls: copy.requireTls },
+      priority: copy.priority,
+      stamps: copy.stamps,
+    },
+    queue: copy.queue,
+    nextHop: copy.nextHop,
+    status: copy.queue === "Quarantine" ? "Suspended" : "Ready",
+    // Unreachable mail waits for the configuration to change, or to expire.
+    dueAt: waits ? item.expiresAt : now,
+    attempts: 0,
+    lastError: copy.reason,
+  };
+}
+
+function deferFault(item: QueueItem, cause: unknown, deps: CategorizeDeps): Promise<void> {
+  deps.log.error(
+    { ...ofMessage(item.message), cause: cause instanceof Error ? cause.stack : String(cause) },
+    "categorizer fault",
+  );
+  return defer(item, "Categorizer fault", deps);
+}
+
+async function defer(item: QueueItem, reason: string, deps: CategorizeDeps): Promise<void> {
+  const attempts = item.attempts + 1;
+  const { retryIntervalsMs } = deps.pipeline().snapshot.transport.queue;
+  const dueAt = nextAttempt({ attempts, now: deps.clock.now(), retryIntervalsMs, expiresAt: item.expiresAt });
+  await deps.queue.apply({ update: [{ ...item, status: "Retry", attempts, dueAt, lastError: reason }] });
+  deps.tracking.track({
+    ...ofMessage(item.message),
+    event: "DEFER",
+    source: "ROUTING",
+    text: reason,
+    attempts,
+  });
+}

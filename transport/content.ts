@@ -1,0 +1,20 @@
+/** Content helpers of the glue: whole bodies in and out of the queue, for the few steps that must rewrite one. */
+import type { Body } from "../mail/message.ts";
+import type { Queue } from "./queue/mod.ts";
+
+/** Characters of text that rules and agents look at. */
+export const MAX_TEXT = 1_048_576;
+
+/** All octets of a body, in memory once. */
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+}
+
+/** Stores octets as a body: inline or as a file, as the queue decides. */
+export async function writeWhole(queue: Queue, bytes: Uint8Array): Promise<Body> {
+  const writer = queue.writeBody();
+  await writer.write(bytes);
+  return writer.finish();
+}

@@ -1,0 +1,162 @@
+/**
+ * Dispatch: takes due messages of each next hop, has them delivered, and settles the outcome in one change.
+ *
+ * Runs at most `slots` jobs a next hop and maxOutboundConnections in all. A next hop that backs off is asked again when
+ * its time comes. A message whose connector is gone goes back to the categorizer.
+ *
+ * @module
+ */
+import type { Logger } from "../lib/log.ts";
+import { parseNextHopKey } from "../mail/next-hop.ts";
+import { type BounceDeps, bounceItems } from "./bounce.ts";
+import type { Delivery, DeliveryResult } from "./delivery/mod.ts";
+import type { QueueItem } from "./queue/mod.ts";
+import { settleAttempt } from "./settle.ts";
+import { ofMessage } from "./tracking.ts";
+
+export interface DispatchDeps extends BounceDeps {
+  readonly delivery: Delivery;
+  readonly log: Logger;
+}
+
+export interface Dispatcher {
+  /** Looks again at a next hop (after a reload, a retry by hand). */
+  wake(nextHopKey: string): void;
+  running(): number;
+  stop(): void;
+}
+
+/** Starts the loop over all delivery queues. */
+export function startDispatcher(deps: DispatchDeps): Dispatcher {
+  const { queue, delivery, clock, log } = deps;
+  const pumping = new Set<string>();
+  const again = new Set<string>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  let running = 0;
+  let stopped = false;
+
+  const waitFor = (key: string, until: number) => {
+    if (timers.has(key) || stopped) return;
+    const wait = Math.min(Math.max(until - clock.now(), 1), 2_147_483_647);
+    const timer = setTimeout(() => {
+      timers.delete(key);
+      wake(key);
+    }, wait);
+    timers.set(key, timer);
+  };
+
+  /** One round: true when something was started and more may be due. */
+  const round = async (key: string): Promise<boolean> => {
+    const hop = parseNextHopKey(key);
+    const pipeline = deps.pipeline();
+    const connector = pipeline.sendConnectors.get(hop.connector);
+    if (connector === undefined) return resubmit(key, deps);
+    const room = pipeline.snapshot.transport.limits.maxOutboundConnections - running;
+    const limit = Math.min(delivery.slots(hop, connector), room);
+    if (limit <= 0) {
+      const until = delivery.backOffUntil(key);
+      if (until !== undefined) waitFor(key, until);
+      return false;
+    }
+    const items = await queue.take("Delivery", { nextHop: key, limit });
+    for (const item of items) {
+      running += 1;
+      void attempt(item).finally(() => {
+        running -= 1;
+        wake(key);
+      });
+    }
+    return items.length === limit;
+  };
+
+  const attempt = async (item: QueueItem) => {
+    try {
+      await attemptOne(item, deps);
+    } catch (cause) {
+      log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
+      queue.release([item.message.id]);
+    }
+  };
+
+  function wake(key: string): void {
+    if (stopped) return;
+    if (pumping.has(key)) {
+      again.add(key);
+      return;
+    }
+    pumping.add(key);
+    void (async () => {
+      try {
+        do again.delete(key);
+        while ((await round(key)) || again.has(key));
+      } catch (cause) {
+        log.error({ nextHop: key, cause: String(cause) }, "delivery queue not read");
+        waitFor(key, clock.now() + 1000);
+      } finally {
+        pumping.delete(key);
+      }
+    })();
+  }
+
+  queue.onDue((kind, key) => {
+    if (kind === "Delivery") wake(key);
+  });
+  return {
+    wake,
+    running: () => running,
+    stop() {
+      stopped = true;
+      for (const timer of timers.values()) clearTimeout(timer);
+    },
+  };
+}
+
+async function attemptOne(item: QueueItem, deps: DispatchDeps): Promise<void> {
+  const { nextHop, message } = item;
+  const pipeline = deps.pipeline();
+  const connector = nextHop === undefined ? undefined : pipeline.sendConnectors.get(nextHop.connector);
+  if (nextHop === undefined || connector === undefined) return toSubmission(item, deps);
+  const end = deps.metrics.deliverySeconds.startTimer({ connector: connector.name });
+  const result = await deps.delivery.deliver({
+    message,
+    recipients: message.envelope.recipients,
+    nextHop,
+    connector,
+  });
+  end();
+  await settle(item, result, deps);
+}
+
+async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDeps): Promise<void> {
+  const now = deps.clock.now();
+  const settings = deps.pipeline().snapshot.transport.queue;
+  const { keep, dsns, events } = settleAttempt(item, result.outcomes, settings, now);
+  const insert = dsns.length === 0 ? [] : await bounceItems(item, dsns, deps);
+  const id = item.message.id;
+  await deps.queue.apply(keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] });
+  const seen = { server: result.remoteAddress, tls: result.tls };
+  for (const event of events) deps.tracking.track({ ...event, ...seen });
+  for (const outcome of result.outcomes) {
+    deps.metrics.deliveries.inc({ connector: item.nextHop?.connector ?? "", result: outcome.result });
+  }
+}
+
+/** The connector is gone: its messages are routed anew. */
+async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
+  const items = await deps.queue.take("Delivery", { nextHop: key, limit: 100 });
+  for (const item of items) await toSubmission(item, deps);
+  return items.length > 0;
+}
+
+async function toSubmission(item: QueueItem, deps: DispatchDeps): Promise<void> {
+  const moved: QueueItem = {
+    ...item,
+    queue: "Submission",
+    nextHop: undefined,
+    status: "Ready",
+    dueAt: deps.clock.now(),
+  };
+  await deps.queue.apply({ update: [moved] });
+  const text = `Send connector "${item.nextHop?.connector}" is no longer in force`;
+  deps.tracking.track({ ...ofMessage(item.message), event: "RESUBMIT", source: "ROUTING", text });
+}

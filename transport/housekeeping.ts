@@ -1,0 +1,95 @@
+/**
+ * Housekeeping: what time does to waiting mail, and what the queue's state does to the door.
+ *
+ * Every few seconds: messages past their expiry fail wherever they sit, senders hear of delays, back pressure is
+ * measured, queue gauges are set.
+ *
+ * @module
+ */
+import type { Logger } from "../lib/log.ts";
+import { type BounceDeps, bounceItems } from "./bounce.ts";
+import { createPressure, type Pressure } from "./queue/mod.ts";
+import { settleOverdue } from "./settle.ts";
+import type { PressureLevel } from "./smtp/mod.ts";
+
+export interface HousekeepingDeps extends BounceDeps {
+  readonly log: Logger;
+  setPressure(level: PressureLevel): void;
+  sessions(): Readonly<Record<string, number>>;
+}
+
+const OVERDUE_EVERY_MS = 5000;
+const PRESSURE_EVERY_MS = 2000;
+const BATCH = 200;
+const LEVEL_VALUE: Readonly<Record<PressureLevel, number>> = { normal: 0, medium: 1, high: 2 };
+
+/** Starts the timers; call the result to stop them. */
+export function startHousekeeping(deps: HousekeepingDeps): () => void {
+  const overdue = setInterval(() => void settleAllOverdue(deps), OVERDUE_EVERY_MS);
+  let pressure: { readonly of: object; readonly machine: Pressure } | undefined;
+  let level: PressureLevel = "normal";
+  const observe = () => {
+    const { backPressure } = deps.pipeline().snapshot.transport;
+    if (pressure?.of !== backPressure) pressure = { of: backPressure, machine: createPressure(backPressure) };
+    const seen = pressure.machine.observe(measure(deps));
+    if (seen.level !== level) {
+      deps.log[seen.level === "normal" ? "info" : "warn"](
+        { level: seen.level, because: seen.because },
+        "back pressure changed",
+      );
+    }
+    level = seen.level;
+    deps.setPressure(level);
+    deps.metrics.pressure.set(LEVEL_VALUE[level]);
+  };
+  const watch = setInterval(observe, PRESSURE_EVERY_MS);
+  return () => {
+    clearInterval(overdue);
+    clearInterval(watch);
+  };
+}
+
+/** Fills the gauges; called when somebody asks for metrics. */
+export async function gaugeQueues({ queue, metrics, clock, sessions }: HousekeepingDeps): Promise<void> {
+  metrics.queueMessages.reset();
+  metrics.queueOldest.reset();
+  for (const row of await queue.summary()) {
+    const labels = { queue: row.queue, next_hop: row.nextHop };
+    metrics.queueMessages.set(labels, row.messages);
+    if (row.oldest !== undefined) metrics.queueOldest.set(labels, (clock.now() - row.oldest) / 1000);
+  }
+  metrics.smtpSessions.reset();
+  for (const [connector, count] of Object.entries(sessions())) metrics.smtpSessions.set({ connector }, count);
+}
+
+function measure({ queue, pipeline }: HousekeepingDeps) {
+  const { storageSize } = pipeline().snapshot.transport.queue;
+  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
+  return {
+    submissionQueue: queue.submissionLength(),
+    diskUsedPercent: (queue.diskUsed() / storageSize) * 100,
+    memoryUsedPercent: (process.memoryUsage.rss() / limit) * 100,
+  };
+}
+
+async function settleAllOverdue(deps: HousekeepingDeps): Promise<void> {
+  const { queue, clock, pipeline, tracking, log } = deps;
+  try {
+    for (;;) {
+      const settings = pipeline().snapshot.transport.queue;
+      const receivedBefore = clock.now() - settings.delayNotificationMs;
+      const items = await queue.takeOverdue({ receivedBefore, limit: BATCH });
+      for (const item of items) {
+        const { keep, dsns, events } = settleOverdue(item, settings, clock.now());
+        const insert = await bounceItems(item, dsns, deps);
+        await queue.apply(
+          keep === undefined ? { insert, remove: [item.message.id] } : { insert, update: [keep] },
+        );
+        for (const event of events) tracking.track(event);
+      }
+      if (items.length < BATCH) return;
+    }
+  } catch (cause) {
+    log.error({ cause: String(cause) }, "overdue messages not settled");
+  }
+}

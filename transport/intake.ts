@@ -1,0 +1,212 @@
+/**
+ * Intake: from the events of an SMTP session to a message on disk.
+ *
+ * For each connection smtp asks for a SessionHandler; it runs the agents, spools the content and submits.
+ * The 250 to the end of data is given only after the queue says: durable.
+ *
+ * @module
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { Ids } from "../lib/ids.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Metrics } from "../lib/metrics.ts";
+import { formatAddress, formatPath } from "../mail/address.ts";
+import type { Message, Recipient } from "../mail/message.ts";
+import { formatReply, type Reply, reply } from "../mail/reply.ts";
+import type { Answer, SessionHandler, SmtpSession, SmtpTransaction } from "../mail/session.ts";
+import type { AgentTransaction, Verdict } from "./agents/mod.ts";
+import { type ContentEnd, createContentSink, DELIVER, type Fate } from "./content-sink.ts";
+import type { Pipeline } from "./pipeline.ts";
+import type { Queue, QueueItem } from "./queue/mod.ts";
+import { ofMessage, type Tracking } from "./tracking.ts";
+
+export interface IntakeDeps {
+  pipeline(): Pipeline;
+  readonly queue: Queue;
+  readonly tracking: Tracking;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Hands a MIME summary made in the session to the categorizer, so that nothing is scanned twice. */
+  remember(networkMessageId: string, summary: unknown): void;
+}
+
+/** Makes the function that smtp calls for each connection. */
+export function createIntake(deps: IntakeDeps): (session: SmtpSession) => SessionHandler {
+  return (session) => openSession(session, deps);
+}
+
+function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
+  let pipeline = deps.pipeline();
+  let stamps: Record<string, string> = {};
+  let fate: Fate = DELIVER;
+  const asAgentSees = (transaction: SmtpTransaction): AgentTransaction => ({
+    ...transaction,
+    stamps,
+    stamp(name, value) {
+      stamps[name] = value;
+    },
+  });
+  /** drop and quarantine before the content: the client sees success, the content decides nothing any more. */
+  const judged = (verdict: Verdict | Promise<Verdict>, transaction: SmtpTransaction, recipient?: Recipient) =>
+    mapVerdict(verdict, (decided) => {
+      if (decided !== undefined && "reply" in decided)
+        trackRefusal(decided.reply, transaction, recipient, deps);
+      if (decided?.action !== "drop" && decided?.action !== "quarantine") return toAnswer(decided);
+      fate = { kind: decided.action, reason: decided.reason };
+      return undefined;
+    });
+  return {
+    onConnect: () => mapVerdict(pipeline.agents.onConnect(session), toAnswer),
+    onEhlo: (name) => mapVerdict(pipeline.agents.onEhlo(session, name), toAnswer),
+    onAuth: (user) => mapVerdict(pipeline.agents.onAuth(session, user), toAnswer),
+    onMail(transaction) {
+      pipeline = deps.pipeline();
+      stamps = {};
+      fate = DELIVER;
+      return judged(pipeline.agents.onMail(asAgentSees(transaction)), transaction);
+    },
+    onRcpt: (transaction, recipient) =>
+      judged(pipeline.agents.onRcpt(asAgentSees(transaction), recipient), transaction, recipient),
+    onData: (transaction) =>
+      mapVerdict(judged(pipeline.agents.onData(asAgentSees(transaction)), transaction), (refused) => {
+        if (refused !== undefined) return refused;
+        const accept = (end: ContentEnd) => submit(end, transaction, { deps, pipeline, stamps });
+        const tell = (refusal: Reply) => trackRefusal(refusal, transaction, undefined, deps);
+        return createContentSink(asAgentSees(transaction), {
+          ...deps,
+          pipeline,
+          fate,
+          accept,
+          refused: tell,
+        });
+      }),
+    onReset: () => pipeline.agents.onReset(session),
+    onReject: (verb, refusal) => pipeline.agents.onReject(session, verb, refusal),
+    onDisconnect: () => pipeline.agents.onDisconnect(session),
+  };
+}
+
+/** An agent refused: there is no message, so the session's id ties the events together. */
+function trackRefusal(
+  refusal: Reply,
+  { session, envelope }: SmtpTransaction,
+  recipient: Recipient | undefined,
+  { tracking }: IntakeDeps,
+): void {
+  const recipients = recipient === undefined ? envelope.recipients : [recipient];
+  tracking.track({
+    event: refusal.code >= 500 ? "FAIL" : "DEFER",
+    source: "AGENT",
+    id: "",
+    networkMessageId: session.id,
+    messageId: "",
+    sender: formatPath(envelope.sender),
+    recipients: recipients.map(({ address }) => formatAddress(address)),
+    connector: session.connector,
+    client: session.clientAddress,
+    text: formatReply(refusal),
+  });
+}
+
+/** A verdict as smtp understands it. */
+function toAnswer(verdict: Verdict): Answer {
+  if (verdict === undefined || verdict.action === "tarpit") return undefined;
+  if (verdict.action === "reject" || verdict.action === "defer") {
+    return { reply: verdict.reply, disconnect: verdict.disconnect ?? false };
+  }
+  return { reply: reply(554, "5.7.1", "Session refused"), disconnect: true };
+}
+
+/** Applies `next` without a promise where nothing waited: most events have no agent. */
+function mapVerdict<In, Out>(value: In | Promise<In>, next: (value: In) => Out): Out | Promise<Awaited<Out>> {
+  return value instanceof Promise ? (value.then(next) as Promise<Awaited<Out>>) : next(value);
+}
+
+interface SubmitContext {
+  readonly deps: IntakeDeps;
+  readonly pipeline: Pipeline;
+  readonly stamps: Readonly<Record<string, string>>;
+}
+
+/** Puts the finished message into its queue and says 250, or 452 when the queue cannot. */
+async function submit(
+  end: ContentEnd,
+  transaction: SmtpTransaction,
+  context: SubmitContext,
+): Promise<Answer & object> {
+  const { deps, pipeline } = context;
+  const message = toMessage(end, transaction, context);
+  const facts = { ...ofMessage(message), source: "SMTP" as const };
+  const origin = {
+    connector: message.origin.connector,
+    client: message.origin.clientAddress,
+    user: message.origin.user,
+  };
+  const queued = {
+    reply: reply(250, "2.6.0", `${facts.messageId} [InternalId=${message.id}] Queued mail for delivery`),
+  };
+  if (end.fate.kind === "drop") {
+    end.discard();
+    deps.tracking.track({ ...facts, ...origin, event: "DROP", source: "AGENT", text: end.fate.reason });
+    return queued;
+  }
+  const now = deps.clock.now();
+  const item: QueueItem = {
+    message,
+    queue: end.fate.kind === "quarantine" ? "Quarantine" : "Submission",
+    nextHop: undefined,
+    status: end.fate.kind === "quarantine" ? "Suspended" : "Ready",
+    dueAt: now,
+    expiresAt: now + pipeline.snapshot.transport.queue.messageExpirationMs,
+    attempts: 0,
+    delayNotified: false,
+    lastError: end.fate.kind === "quarantine" ? end.fate.reason : undefined,
+    crashes: 0,
+  };
+  if (end.summary !== undefined) deps.remember(message.networkMessageId, end.summary);
+  try {
+    await deps.queue.apply({ insert: [item] });
+  } catch (cause) {
+    deps.log.error({ ...facts, cause: String(cause) }, "message not queued");
+    end.discard();
+    return { reply: reply(452, "4.3.1", "Insufficient system storage, try again later") };
+  }
+  deps.metrics.messagesReceived.inc({ connector: message.origin.connector });
+  const size = end.body.size;
+  deps.tracking.track({
+    ...facts,
+    ...origin,
+    event: "RECEIVE",
+    size,
+    queue: item.queue,
+    reason: item.lastError,
+  });
+  return queued;
+}
+
+function toMessage(
+  end: ContentEnd,
+  { envelope, session }: SmtpTransaction,
+  { deps, stamps }: SubmitContext,
+): Message {
+  return {
+    id: end.id,
+    networkMessageId: deps.ids.uuid(),
+    envelope,
+    origin: {
+      receivedAt: end.receivedAt,
+      clientAddress: session.clientAddress,
+      helo: session.helo,
+      connector: session.connector,
+      user: session.user,
+      internal: session.internal,
+      tls: session.tls,
+    },
+    header: end.header,
+    body: end.body,
+    priority: "Normal",
+    stamps: { ...stamps },
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * The transport: wires the rooms. Reading this file is reading the flow.
+ *
+ * manifests -> reload -> pipeline; smtp -> intake (agents) -> queue -> categorize (categorizer, policy) -> queue
+ * -> dispatch (delivery) -> settle -> queue or DSN. Rooms know nothing of each other; what they need is handed over here.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { systemClock } from "../lib/clock.ts";
+import { serveHttp } from "../lib/http.ts";
+import { createIds } from "../lib/ids.ts";
+import type { Logger } from "../lib/log.ts";
+import { createMetrics } from "../lib/metrics.ts";
+import { startCategorizer } from "./categorize.ts";
+import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
+import { type Dispatcher, startDispatcher } from "./dispatch.ts";
+import { gaugeQueues, startHousekeeping } from "./housekeeping.ts";
+import { createIntake } from "./intake.ts";
+import { openManifestFolder } from "./manifest-folder.ts";
+import { createMimeMemory } from "./mime-memory.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { onAgentTrace, putInForce } from "./put-in-force.ts";
+import { openQueue } from "./queue/mod.ts";
+import { createReload, type Reload } from "./reload.ts";
+import { removeByHand } from "./remove.ts";
+import { supplySelfSigned } from "./self-signed.ts";
+import { createSmtpService } from "./smtp/mod.ts";
+import { openTracking } from "./tracking.ts";
+
+export interface TransportOptions {
+  readonly manifests: string;
+  readonly state: string;
+  /** namespace/name or name of the MailTransport; undefined: the only one. */
+  readonly transportName?: string | undefined;
+  /** host:port of /healthz, /readyz and /metrics; undefined: none. */
+  readonly http?: { readonly host: string; readonly port: number } | undefined;
+  readonly selfSigned?: boolean | undefined;
+  readonly log: Logger;
+  /** Tests bring their own. */
+  readonly resolver?: DnsResolver | undefined;
+}
+
+export interface Transport {
+  /** Bound SMTP addresses. */
+  bindings(): readonly { readonly address: string; readonly port: number }[];
+  readonly httpPort: number | undefined;
+  /** Open transactions may end for at most graceMs; then everything is closed. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** Starts everything. Rejects when there is no valid MailTransport or the state folder is in use. */
+export async function startTransport(options: TransportOptions): Promise<Transport> {
+  const rooms = await openRooms(options);
+  const { pipeline, queue, smtp, delivery, tracking, metrics, memory } = rooms;
+  let dispatcher: Dispatcher | undefined;
+  const reload = await openReload(options, rooms, () => dispatcher);
+  await reload.run().catch(async (cause: unknown) => {
+    await queue.close();
+    throw cause;
+  });
+  const housekeeping = { ...rooms, setPressure: smtp.setPressure, sessions: () => smtp.stats().byConnector };
+  startCategorizer({ ...rooms, recall: memory.recall });
+  dispatcher = startDispatcher(rooms);
+  const stops = [startHousekeeping(housekeeping), reload.follow(), dispatcher.stop];
+  let draining = false;
+  const http =
+    options.http &&
+    (await serveHttp(options.http.host, options.http.port, {
+      ready: () => ({ ok: !draining && pipeline() !== undefined, reason: "draining" }),
+      metrics: async () => {
+        await gaugeQueues(housekeeping);
+        return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() };
+      },
+    }));
+  return {
+    bindings: smtp.bindings,
+    httpPort: http?.port,
+    async stop(graceMs = 10_000) {
+      draining = true;
+      await smtp.close(graceMs);
+      for (const stop of stops) stop();
+      await delivery.close();
+      await queue.close();
+      await tracking.close();
+      await http?.close();
+    },
+  };
+}
+
+/** Every room, opened and handed what it needs. */
+async function openRooms(options: TransportOptions) {
+  const { log: root, state } = options;
+  const clock = systemClock;
+  const metrics = createMetrics();
+  const room = (name: string) => root.child({ room: name });
+  let inForce: Pipeline | undefined;
+  const pipeline = () => {
+    if (inForce === undefined) throw new Error("No configuration is in force yet");
+    return inForce;
+  };
+  const count =
+    (counter: typeof metrics.smtpEvents) => (event: string, labels: Readonly<Record<string, string>>) =>
+      counter.inc({ event, detail: Object.values(labels).join(" ") });
+  const queue = await openQueue({
+    directory: join(state, "queue"),
+    clock,
+    log: room("queue"),
+    onRemove: (items, withDsn) => removeByHand(items, withDsn, rooms),
+  });
+  const tracking = await openTracking(state, clock);
+  const memory = createMimeMemory();
+  const resolver = options.resolver ?? systemResolver();
+  const shared = { pipeline, queue, tracking, clock, ids: createIds(clock), metrics, log: room("transport") };
+  const smtp = createSmtpService({
+    open: createIntake({ ...shared, remember: memory.remember }),
+    clock,
+    log: room("smtp"),
+    count: count(metrics.smtpEvents),
+  });
+  const delivery = createDelivery({
+    resolver,
+    secrets: () => pipeline().secrets,
+    readBody: queue.readBody,
+    clock,
+    log: room("delivery"),
+    dropDirectory: join(state, "drop"),
+    limits: () => pipeline().snapshot.transport.limits,
+    count: count(metrics.deliveryEvents),
+  });
+  const swap = (ready: Pipeline) => {
+    inForce = ready;
+  };
+  const rooms = { ...shared, memory, resolver, smtp, delivery, swap, room };
+  return rooms;
+}
+
+type Rooms = Awaited<ReturnType<typeof openRooms>>;
+
+async function openReload(
+  options: TransportOptions,
+  rooms: Rooms,
+  dispatcher: () => Dispatcher | undefined,
+): Promise<Reload> {
+  const { clock, metrics, tracking, resolver, room } = rooms;
+  const pipelineDeps = {
+    clock,
+    resolver,
+    log: room("agents"),
+    onAgent: onAgentTrace(metrics, tracking),
+  };
+  return createReload({
+    folder: await openManifestFolder(options.manifests, clock),
+    stateDirectory: options.state,
+    transportName: options.transportName,
+    clock,
+    log: room("reload"),
+    metrics,
+    supply: async (resources, secrets) =>
+      options.selfSigned
+        ? supplySelfSigned(resources, secrets, { directory: options.state, log: room("tls") })
+        : secrets,
+    apply: (next, before) => putInForce(next, before, { ...rooms, pipelineDeps, dispatcher }),
+  });
+}

@@ -1,0 +1,171 @@
+/**
+ * Plan: what becomes of one submitted message. The categorizer's decisions in order: resolve, rules, resolve what rules
+ * added, route, bifurcate; with the agents' events between. Nothing is done here; `explain` prints the same plan.
+ *
+ * @module
+ */
+import type { Message, Recipient } from "../mail/message.ts";
+import type { MimeSummary } from "../mail/mime.ts";
+import { formatReply } from "../mail/reply.ts";
+import type { AgentRouting, Verdict } from "./agents/mod.ts";
+import { type Resolution, type Routing, resolveRecipients } from "./categorizer/mod.ts";
+import type { Pipeline } from "./pipeline.ts";
+import {
+  dsnOf,
+  type PlannedCopy,
+  placeCopy,
+  planned,
+  RULES_DONE,
+  toDsnRecipient,
+  unjudged,
+} from "./placement.ts";
+import { resolveEvents, ruleEvents } from "./plan-events.ts";
+import type { PolicyDecision } from "./policy/mod.ts";
+import type { QueueItem } from "./queue/mod.ts";
+import type { DsnRecipient, DsnRequest } from "./settle.ts";
+import type { TrackingEvent } from "./tracking.ts";
+
+export interface Plan {
+  /** Set: nothing else counts, try again later. */
+  readonly deferReason: string | undefined;
+  readonly copies: readonly PlannedCopy[];
+  readonly failed: readonly DsnRecipient[];
+  readonly dsns: readonly DsnRequest[];
+  readonly events: readonly TrackingEvent[];
+  readonly ruleHits: readonly { readonly rule: string; readonly outcome: string }[];
+  readonly logTexts: readonly string[];
+  /** For explain. */
+  readonly resolution: Resolution | undefined;
+  readonly policy: PolicyDecision | undefined;
+  readonly routings: readonly Routing[];
+}
+
+export interface PlanContext {
+  readonly pipeline: Pipeline;
+  readonly mime: MimeSummary | undefined;
+  readonly now: number;
+  readonly explain?: boolean;
+}
+
+/** Decides everything about one message. Never throws for reasons of the message. */
+export async function planMessage(item: QueueItem, context: PlanContext): Promise<Plan> {
+  const draft = createDraft(item, context);
+  const ended = async (event: "onSubmitted" | "onResolved" | "onRouted" | "onCategorized") => {
+    const verdict = context.pipeline.agents[event](draft.routing());
+    return draft.judge(verdict instanceof Promise ? await verdict : verdict);
+  };
+  if (await ended("onSubmitted")) return draft.plan();
+  draft.resolve();
+  if (await ended("onResolved")) return draft.plan();
+  draft.applyRules();
+  if (draft.deferred() || (await ended("onRouted")) || (await ended("onCategorized"))) return draft.plan();
+  return draft.plan();
+}
+
+/** The plan under construction. */
+function createDraft(item: QueueItem, context: PlanContext) {
+  const { pipeline } = context;
+  const stamps: Record<string, string> = { ...item.message.stamps };
+  let recipients: readonly Recipient[] = item.message.envelope.recipients;
+  let plan: Plan = EMPTY;
+  const add = (part: Partial<Plan>) => {
+    plan = { ...plan, ...part };
+  };
+
+  return {
+    plan: () => plan,
+    deferred: () => plan.deferReason !== undefined,
+    routing: (): AgentRouting => ({
+      message: item.message,
+      recipients,
+      stamp: (name, value) => {
+        stamps[name] = value;
+      },
+      mime: async () => context.mime ?? NO_MIME,
+    }),
+    /** True when an agent's verdict ends the categorization. */
+    judge(verdict: Verdict): boolean {
+      if (verdict === undefined || verdict.action === "tarpit") return false;
+      plan = { ...endedBy(verdict, item, recipients), events: plan.events, resolution: plan.resolution };
+      return true;
+    },
+    resolve() {
+      const { domains, snapshot } = pipeline;
+      const senderIsInternal = item.message.origin.internal || item.message.origin.connector === "";
+      const resolution = resolveRecipients(recipients, {
+        domains,
+        role: snapshot.transport.role,
+        senderIsInternal,
+      });
+      recipients = resolution.recipients;
+      const expanded = resolution.expanded.map((recipient) =>
+        dsnOf(recipient, "2.0.0", "Expanded to the members of a group"),
+      );
+      add({
+        resolution,
+        failed: resolution.failed.map(toDsnRecipient),
+        dsns: expanded.length > 0 ? [{ kind: "expanded", recipients: expanded }] : [],
+        events: resolveEvents(item.message, resolution),
+      });
+    },
+    applyRules() {
+      const message = { ...item.message, stamps };
+      const decision = judgeByRules(message, recipients, context);
+      if (decision?.outcome === "defer")
+        return add({ policy: decision, deferReason: decision.deferReason ?? "Rule not evaluated" });
+      const copies = decision?.copies ?? [unjudged(message, recipients)];
+      const parts = copies.map((copy) => placeCopy(message, copy, context));
+      add({
+        policy: decision,
+        copies: parts.flatMap((part) => part.copies),
+        failed: [...plan.failed, ...parts.flatMap((part) => part.failed)],
+        routings: parts.flatMap((part) => part.routings),
+        events: [...plan.events, ...ruleEvents(message, decision), ...parts.flatMap((part) => part.events)],
+        ruleHits:
+          decision?.trace
+            .filter((trace) => trace.outcome !== "not-matched")
+            .map(({ rule, outcome }) => ({ rule, outcome })) ?? [],
+        logTexts: decision?.logTexts ?? [],
+      });
+    },
+  };
+}
+
+const EMPTY: Plan = {
+  deferReason: undefined,
+  copies: [],
+  failed: [],
+  dsns: [],
+  events: [],
+  ruleHits: [],
+  logTexts: [],
+  resolution: undefined,
+  policy: undefined,
+  routings: [],
+};
+const NO_MIME: MimeSummary = { parts: [], text: "", tooComplex: false, contentType: "text/plain" };
+
+/** Our own DSNs and resubmitted messages are not judged (again). */
+function judgeByRules(
+  message: Message,
+  recipients: readonly Recipient[],
+  { pipeline, mime, now, explain }: PlanContext,
+) {
+  if (message.origin.connector === "" || message.stamps[RULES_DONE] !== undefined) return undefined;
+  if (recipients.length === 0) return undefined;
+  return pipeline.rules.apply({ message, recipients, mime, now }, { explain: explain ?? false });
+}
+
+function endedBy(verdict: Verdict & object, item: QueueItem, recipients: readonly Recipient[]): Plan {
+  if (verdict.action === "defer") return { ...EMPTY, deferReason: formatReply(verdict.reply) };
+  if (verdict.action === "reject") {
+    const { status = "5.7.1", text } = verdict.reply;
+    const failed = recipients.map((recipient) => dsnOf(recipient, status, String(text)));
+    return { ...EMPTY, failed };
+  }
+  if (verdict.action === "quarantine") {
+    const kept = planned(unjudged(item.message, recipients), "Quarantine", undefined, recipients);
+    return { ...EMPTY, copies: [{ ...kept, reason: verdict.reason }] };
+  }
+  return EMPTY;
+}

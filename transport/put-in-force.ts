@@ -1,0 +1,100 @@
+/**
+ * PutInForce: one configuration becomes the one in force: pipeline built, sockets diffed, reference swapped, waiting mail woken.
+ *
+ * Order matters: everything that can fail comes before the swap.
+ *
+ * @module
+ */
+import type { Diagnostic } from "../lib/diagnostics.ts";
+import type { Metrics } from "../lib/metrics.ts";
+import { formatReply } from "../mail/reply.ts";
+import type { SendConnectorEntry } from "../snapshot/schema.ts";
+import type { AgentTrace } from "./agents/mod.ts";
+import type { Delivery } from "./delivery/mod.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import { buildPipeline, type Pipeline, type PipelineDeps } from "./pipeline.ts";
+import type { Queue } from "./queue/mod.ts";
+import type { Configuration } from "./reload.ts";
+import type { SmtpService } from "./smtp/mod.ts";
+import type { Tracking } from "./tracking.ts";
+
+export interface PutInForceDeps {
+  readonly pipelineDeps: PipelineDeps;
+  readonly smtp: SmtpService;
+  readonly queue: Queue;
+  readonly delivery: Delivery;
+  dispatcher(): Dispatcher | undefined;
+  swap(pipeline: Pipeline): void;
+}
+
+/** Throws when the pipeline cannot be built; then nothing has changed. */
+export async function putInForce(
+  next: Configuration,
+  before: Configuration | undefined,
+  deps: PutInForceDeps,
+): Promise<readonly Diagnostic[]> {
+  const pipeline = buildPipeline(next.snapshot, next.secrets, deps.pipelineDeps);
+  deps.swap(pipeline);
+  const diagnostics = await deps.smtp.apply({ ...next, domains: pipeline.domains });
+  await wakeWaiting(next, before, deps);
+  return diagnostics;
+}
+
+/** Unreachable mail is routed again; next hops whose connector changed are tried now. */
+async function wakeWaiting(
+  next: Configuration,
+  before: Configuration | undefined,
+  deps: PutInForceDeps,
+): Promise<void> {
+  const { queue, delivery } = deps;
+  await queue.retry({ queue: "Unreachable" }, { resubmit: true });
+  if (before === undefined) return;
+  const text = (connector: SendConnectorEntry) => JSON.stringify(connector);
+  const old = new Map(before.snapshot.sendConnectors.map((connector) => [connector.name, text(connector)]));
+  const changed = new Set(
+    next.snapshot.sendConnectors
+      .filter((connector) => old.get(connector.name) !== text(connector))
+      .map(({ name }) => name),
+  );
+  const gone = [...old.keys()].filter(
+    (name) => !next.snapshot.sendConnectors.some((connector) => connector.name === name),
+  );
+  if (changed.size === 0 && gone.length === 0) return;
+  for (const row of await queue.summary()) {
+    const connector = row.nextHop.split("|")[0] ?? "";
+    if (row.queue !== "Delivery" || !(changed.has(connector) || gone.includes(connector))) continue;
+    delivery.reset(row.nextHop);
+    await queue.retry({ queue: "Delivery", nextHop: row.nextHop }, { resubmit: gone.includes(connector) });
+    deps.dispatcher()?.wake(row.nextHop);
+  }
+}
+
+/** Agents' runs as metrics; verdicts on a message as AGENTINFO. */
+export function onAgentTrace(metrics: Metrics, tracking: Tracking): (trace: AgentTrace) => void {
+  return (trace) => {
+    const { agent, event, verdict, durationMs } = trace;
+    metrics.agentRuns.inc({ agent, event, verdict: verdict?.action ?? "pass" });
+    metrics.agentSeconds.observe({ agent, event }, durationMs / 1000);
+    if (verdict === undefined) return;
+    const said =
+      "reply" in verdict
+        ? formatReply(verdict.reply)
+        : "reason" in verdict
+          ? verdict.reason
+          : `tarpit ${verdict.delayMs} ms`;
+    tracking.track({
+      event: "AGENTINFO",
+      source: "AGENT",
+      id: trace.messageId,
+      // In a session there is no message yet: the session's id ties its events together.
+      networkMessageId: trace.messageId || trace.sessionId,
+      messageId: "",
+      sender: "",
+      recipients: [],
+      agent,
+      agentEvent: event,
+      verdict: verdict.action,
+      text: said,
+    });
+  };
+}

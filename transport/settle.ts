@@ -1,0 +1,163 @@
+/**
+ * Settle: what becomes of a queue item after an attempt, a failure or the passing of time. Pure.
+ *
+ * In: the item, an outcome for each recipient, the clock. Out: the item that stays (or none), the DSNs that are due
+ * (RFC 3461 §5, never for the null reverse-path), and the tracking events.
+ *
+ * @module
+ */
+
+import { formatAddress } from "../mail/address.ts";
+import type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
+import type { Recipient } from "../mail/message.ts";
+import type { RecipientOutcome } from "./delivery/mod.ts";
+import type { QueueItem } from "./queue/mod.ts";
+import { nextAttempt } from "./queue/mod.ts";
+import { ofMessage, type TrackingEvent } from "./tracking.ts";
+
+export type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
+
+export interface DsnRequest {
+  readonly kind: DsnKind;
+  readonly recipients: readonly DsnRecipient[];
+}
+
+export interface Settlement {
+  /** The item as it goes on waiting, or undefined: it leaves the queue. */
+  readonly keep: QueueItem | undefined;
+  readonly dsns: readonly DsnRequest[];
+  readonly events: readonly TrackingEvent[];
+}
+
+export interface SettleSettings {
+  readonly retryIntervalsMs: readonly number[];
+  readonly delayNotificationMs: number;
+}
+
+const EXPIRED = { status: "4.4.7", text: "Message expired" };
+
+/** After an attempt: recipients leave, or wait for the next one. */
+export function settleAttempt(
+  item: QueueItem,
+  outcomes: readonly RecipientOutcome[],
+  settings: SettleSettings,
+  now: number,
+): Settlement {
+  const of = (...results: readonly RecipientOutcome["result"][]) =>
+    outcomes.filter((outcome) => results.includes(outcome.result));
+  const deferred = of("deferred");
+  const expired = now >= item.expiresAt;
+  const failed = [...of("failed"), ...(expired ? deferred : [])];
+  const kept = expired ? undefined : keepDeferred(item, deferred, settings, now);
+  const delayed = kept !== undefined && delayDue(item, settings, now);
+  const dsns = [
+    dsn("failed", failed),
+    dsn("delivered", of("delivered")),
+    dsn("relayed", of("relayed-no-dsn")),
+    delayed ? dsn("delayed", deferred) : undefined,
+  ];
+  return {
+    keep: kept === undefined ? undefined : { ...kept, delayNotified: item.delayNotified || delayed },
+    dsns: wantedDsns(item, dsns),
+    events: outcomes.map((outcome) => attemptEvent(item, outcome, expired)),
+  };
+}
+
+/** Recipients that fail without an attempt: no route, a rule, an administrator. */
+export function settleFailed(
+  item: QueueItem,
+  failed: readonly DsnRecipient[],
+  source: TrackingEvent["source"],
+): Omit<Settlement, "keep"> {
+  const events = failed.map(({ recipient, status, text }) => ({
+    ...ofMessage(item.message),
+    event: "FAIL" as const,
+    source,
+    recipients: [formatAddress(recipient.address)],
+    status,
+    text,
+  }));
+  return { dsns: wantedDsns(item, [dsn("failed", failed)]), events };
+}
+
+/** An item whose time has come while it waited: it expires, or its sender hears of the delay. */
+export function settleOverdue(item: QueueItem, settings: SettleSettings, now: number): Settlement {
+  const all = item.message.envelope.recipients.map((recipient) => ({
+    recipient,
+    status: item.queue === "Unreachable" ? "5.4.4" : EXPIRED.status,
+    text: item.lastError ?? EXPIRED.text,
+    remoteMta: "",
+  }));
+  if (now >= item.expiresAt) return { keep: undefined, ...settleFailed(item, all, "QUEUE") };
+  if (!delayDue(item, settings, now)) return { keep: item, dsns: [], events: [] };
+  const delayed = all.map((entry) => ({ ...entry, status: "4.4.7" }));
+  return {
+    keep: { ...item, delayNotified: true },
+    dsns: wantedDsns(item, [dsn("delayed", delayed)]),
+    events: [],
+  };
+}
+
+/** RFC 3461 §4.1: no NOTIFY means failures and delays are reported. */
+export function wantsDsn(kind: DsnKind, { notify }: Recipient): boolean {
+  if (notify === undefined) return kind === "failed" || kind === "delayed";
+  if (kind === "failed") return notify.includes("FAILURE");
+  if (kind === "delayed") return notify.includes("DELAY");
+  return notify.includes("SUCCESS");
+}
+
+/** The requests that this sender and these recipients want to hear of. */
+export function wantedDsns(item: QueueItem, requests: readonly (DsnRequest | undefined)[]): DsnRequest[] {
+  // RFC 3461 §6.1, RFC 5321 §4.5.5: the null reverse-path gets no notification.
+  if (item.message.envelope.sender === null) return [];
+  return requests.flatMap((request) => {
+    const recipients = request?.recipients.filter(({ recipient }) => wantsDsn(request.kind, recipient)) ?? [];
+    return request === undefined || recipients.length === 0 ? [] : [{ kind: request.kind, recipients }];
+  });
+}
+
+function dsn(kind: DsnKind, recipients: readonly DsnRecipient[]): DsnRequest {
+  return { kind, recipients };
+}
+
+function keepDeferred(
+  item: QueueItem,
+  deferred: readonly RecipientOutcome[],
+  { retryIntervalsMs }: SettleSettings,
+  now: number,
+): QueueItem | undefined {
+  if (deferred.length === 0) return undefined;
+  const attempts = item.attempts + 1;
+  const { message } = item;
+  const envelope = { ...message.envelope, recipients: deferred.map(({ recipient }) => recipient) };
+  return {
+    ...item,
+    message: { ...message, envelope },
+    status: "Retry",
+    attempts,
+    dueAt: nextAttempt({ attempts, now, retryIntervalsMs, expiresAt: item.expiresAt }),
+    lastError: deferred[0]?.text,
+  };
+}
+
+function delayDue(item: QueueItem, { delayNotificationMs }: SettleSettings, now: number): boolean {
+  return !item.delayNotified && now - item.message.origin.receivedAt >= delayNotificationMs;
+}
+
+function attemptEvent(item: QueueItem, outcome: RecipientOutcome, expired: boolean): TrackingEvent {
+  const base = {
+    ...ofMessage(item.message),
+    source: "SMTP" as const,
+    recipients: [formatAddress(outcome.recipient.address)],
+    connector: item.nextHop?.connector ?? "",
+    nextHop: item.nextHop?.key ?? "",
+    status: outcome.status,
+    text: outcome.text,
+    remoteMta: outcome.remoteMta,
+  };
+  if (outcome.result === "delivered") return { ...base, event: "DELIVER" };
+  if (outcome.result === "deferred" && !expired)
+    return { ...base, event: "DEFER", attempts: item.attempts + 1 };
+  if (outcome.result === "failed" || outcome.result === "deferred") return { ...base, event: "FAIL" };
+  return { ...base, event: "SEND" };
+}
