@@ -36,6 +36,8 @@ export interface Reception extends Shared {
   readonly counts: SessionCounts;
   /** Every socket accepted and not yet gone, session or not. */
   readonly sockets: Set<Socket>;
+  /** Sockets that were refused and still read why; they take no place of those that are served. */
+  readonly refused: Set<Socket>;
   readonly sessions: Set<RunningSession>;
   readonly start: StartSession;
 }
@@ -43,6 +45,8 @@ export interface Reception extends Shared {
 const PROXY_TIMEOUT_MS = 5000;
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const REFUSAL_LINGER_MS = 1000;
+/** Beyond this many nobody is waited for: the reply is written, and that was it. */
+const MAX_REFUSED = 1000;
 
 const notServed = reply(554, "5.7.1", "No service for this client");
 const closing = reply(421, "4.3.2", "Service not available, closing transmission channel");
@@ -143,13 +147,14 @@ function track({ sessions, draining }: Reception, socket: Socket, running: Runni
 }
 
 /** From here on an error of the socket is only its end, and its end is noticed. */
-function keep({ sockets }: Reception, socket: Socket): AbortSignal {
+function keep({ sockets, refused }: Reception, socket: Socket): AbortSignal {
   const gone = new AbortController();
   sockets.add(socket);
   // "close" follows, and that is where everything is released.
   socket.on("error", () => {});
   socket.once("close", () => {
     sockets.delete(socket);
+    refused.delete(socket);
     gone.abort();
   });
   return gone.signal;
@@ -199,7 +204,9 @@ async function secure(
   stream.on("error", () => socket.destroy());
   // Node holds faults after the handshake back from "error" unless a tls.Server made the stream.
   stream.on("_tlsError", () => socket.destroy());
-  stream.once("secure", () => resolve(stream)).once("close", () => resolve(undefined));
+  stream.once("secure", () => resolve(stream));
+  // A half-closed client cannot finish a handshake: "end" before "secure" is the end of it.
+  stream.once("end", () => resolve(undefined)).once("close", () => resolve(undefined));
   return withDeadline(deps.clock, promise, { ms: HANDSHAKE_TIMEOUT_MS, gone });
 }
 
@@ -237,10 +244,16 @@ function refuse(reception: Reception, { socket, gone }: Arrival, refusal: Refusa
   const [binding] = bindingsAt(inForce().table, refusal.local);
   // Nothing can be said before the handshake, and a handshake for a refusal is not worth its cost.
   if (binding?.implicitTls === true) return void socket.destroy();
+  reception.sockets.delete(socket);
+  reception.refused.add(socket);
   // Reading what the client sends keeps the close from becoming a reset that overtakes the reply.
   socket.resume();
   socket.once("end", () => socket.destroySoon());
   socket.end(`${formatReply(refusal.reply)}\r\n`);
+  if (reception.refused.size > MAX_REFUSED) {
+    socket.destroySoon();
+    return;
+  }
   void deps.clock.sleep(REFUSAL_LINGER_MS, gone).then(
     () => socket.destroy(),
     () => undefined,

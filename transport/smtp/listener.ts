@@ -18,6 +18,9 @@ export interface Listener {
 /** A new connection, and the port its binding declares. */
 export type OnConnection = (socket: Socket, port: number) => void;
 
+/** Connections that the kernel keeps until we take them: a burst must not wait for its SYN to be sent again. */
+const backlog = 4096;
+const keepAliveInitialDelay = 60_000;
 /** The socket may not be made at all where IPv6 is off. */
 const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EINVAL"]);
 
@@ -81,10 +84,15 @@ export class Listeners {
   async #bind(host: string, port: number, mayFallBack: boolean): Promise<Server> {
     const { promise, resolve, reject } = Promise.withResolvers<Server>();
     // A client may close its sending side after QUIT and still wait for our replies.
-    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay,
+    });
     server.once("error", reject);
     server.on("connection", (socket) => this.#onConnection(socket, port));
-    server.listen({ host, port, ipv6Only: false }, () => {
+    server.listen({ host, port, backlog, ipv6Only: false }, () => {
       server.off("error", reject);
       // Such as EMFILE at accept: the next connection may be luckier.
       server.on("error", this.#onError);

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
+import { makeCertificate } from "../../lib/certificate.ts";
 import { receiveConnector } from "../../test/helpers/receive-connector.ts";
 import { bench, clients, config, dial, freePort, read, say, until } from "../../test/helpers/smtp-service.ts";
 
@@ -79,6 +80,49 @@ describe("under attack", () => {
     await until(() => service.stats().sessions === 0);
     expect(service.stats().byConnector).toEqual({});
     expect(logs.filter((fields) => "err" in fields)).toEqual([]);
+    await service.close(0);
+    await until(() => resources() <= before);
+  });
+
+  test("clients that are refused and stay take no place of those that are served", async () => {
+    const { service, counts } = bench();
+    await service.apply(
+      config([receiveConnector({ name: "c", remoteIPRanges: ["127.0.0.2"] })], { maxInboundConnections: 5 }),
+    );
+    const strangers = Array.from({ length: 50 }, () => {
+      const socket = connect({ host: "127.0.0.1", port: service.bindings()[0]!.port, allowHalfOpen: true });
+      clients.add(socket.on("error", () => {}));
+      return socket;
+    });
+    const answers = await Promise.all(strangers.map((socket) => read(socket)));
+    expect(new Set(answers)).toEqual(new Set(["554 5.7.1 No service for this client\r\n"]));
+    const served = [0, 1, 2, 3, 4].map(() => dial(service, "127.0.0.1", 0, "127.0.0.2"));
+    for (const banner of await Promise.all(served.map((socket) => read(socket))))
+      expect(banner).toContain("220 c");
+    expect(counts.filter((count) => count.startsWith("refused"))).toHaveLength(50);
+    // The strangers never close; a second later we have, and what they still send is answered by a reset.
+    await until(() => {
+      for (const socket of strangers) if (!socket.destroyed) socket.write("x");
+      return strangers.every((socket) => socket.destroyed);
+    });
+  });
+
+  test("handshakes that never end hold no more than their connector's places, and free them when cut", async () => {
+    const before = resources();
+    const { service, begun } = bench();
+    const pair = await makeCertificate({ names: ["mx.example"], days: 2 });
+    const tls = { mode: "Implicit", minVersion: "TLSv1.2", certificates: ["s"] } as const;
+    const secrets = new Map([["s", { "tls.crt": pair.cert, "tls.key": pair.key }]]);
+    await service.apply(
+      config([receiveConnector({ name: "c", tls, maxInboundConnection: 100 })], { secrets }),
+    );
+    const half = Array.from({ length: 300 }, () => dial(service));
+    for (const socket of half) socket.write(Buffer.from("1603010200010001fc0303", "hex"));
+    await until(() => half.filter((socket) => socket.destroyed).length === 200);
+    expect(service.stats()).toEqual({ sessions: 0, byConnector: { c: 100 } });
+    for (const socket of half) socket.destroy();
+    await until(() => service.stats().byConnector.c === undefined);
+    expect(begun).toHaveLength(0);
     await service.close(0);
     await until(() => resources() <= before);
   });

@@ -22,6 +22,7 @@ class Service {
   readonly #certificates = new CertificateStore();
   readonly #counts = new SessionCounts();
   readonly #sockets = new Set<Socket>();
+  readonly #refused = new Set<Socket>();
   readonly #sessions = new Set<RunningSession>();
   readonly #listeners: Listeners;
   #inForce: InForce | undefined;
@@ -37,6 +38,7 @@ class Service {
       start,
       counts: this.#counts,
       sockets: this.#sockets,
+      refused: this.#refused,
       sessions: this.#sessions,
       rate: new MessageRate(),
       inForce: () => this.#current(),
@@ -77,8 +79,8 @@ class Service {
     this.#shutDownSessions();
     await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
     for (const session of this.#sessions) session.destroy();
-    for (const socket of this.#sockets) socket.destroy();
-    await this.#until(() => this.#sockets.size === 0);
+    for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy();
+    await this.#until(() => this.#sockets.size + this.#refused.size === 0);
   }
 
   stats() {

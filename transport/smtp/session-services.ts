@@ -118,6 +118,7 @@ export function createSessionServices(shared: Shared, accepted: Accepted): Sessi
       if (pinned.connector === undefined) return noConnector;
       const refusal = admission(shared, { session, connector: pinned.connector, messages });
       if (refusal !== undefined) return refusal;
+      // RFC 9422 section 4.1: MAILMAX counts every MAIL, whatever becomes of it afterwards.
       messages += 1;
       return slowDown(shared, gone);
     },
