@@ -113,10 +113,10 @@ async function listen(): Promise<{ tcp: Server; udp: ReturnType<typeof createSoc
     const { port } = udp.address();
     const tcp = createServer();
     tcp.listen(port, "127.0.0.1");
-    const free = await Promise.race([
-      once(tcp, "listening").then(() => true),
-      once(tcp, "error").then(() => false),
-    ]);
+    const free = await once(tcp, "listening").then(
+      () => true,
+      () => false,
+    );
     if (free) return { tcp, udp, port: (tcp.address() as AddressInfo).port };
     udp.close();
   }

@@ -300,8 +300,8 @@ export class SmtpClient {
 
   #phaseOf(error: SessionError | undefined): Phase {
     const { options } = this;
-    if (error?.code === "ETLS" || this.#session.upgrading || error?.timeoutType === "UPGRADE_TIMEOUT")
-      return "tls";
+    const { upgrading = false, _plaintextEhlo } = this.#session;
+    if (error?.code === "ETLS" || upgrading || _plaintextEhlo !== false) return "tls";
     if (this.#session.stage === "init") {
       const refused = error?.originalCode === undefined || /^E[A-Z]+$/.test(error.originalCode);
       return options.tls.implicit && !refused ? "tls" : "connect";

@@ -1,0 +1,350 @@
+/** Which host gets the message: DNS, smart hosts, failover, kept connections, windows. */
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, describe, expect, test } from "vitest";
+import { deliveryBench, deliveryJob, resultsOf, sendConnector } from "../../test/helpers/delivery.ts";
+import { type DnsZone, startDns } from "../../test/helpers/dns-server.ts";
+import { type Sink, type SinkOptions, startSink } from "../../test/helpers/sink.ts";
+import { systemResolver } from "./mod.ts";
+
+const open: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+async function sinkOf(options: SinkOptions = {}): Promise<Sink> {
+  const sink = await startSink(options);
+  open.push(sink);
+  return sink;
+}
+
+async function bench(zone: DnsZone = {}, deps: Parameters<typeof deliveryBench>[0] = {}) {
+  const dns = await startDns(zone);
+  const one = deliveryBench({ resolver: systemResolver([dns.server]), ...deps });
+  open.push(dns, one);
+  return one;
+}
+
+async function until(fact: () => boolean): Promise<void> {
+  const end = Date.now() + 5000;
+  while (!fact()) {
+    if (Date.now() > end) throw new Error("It did not come to be");
+    await delay(5);
+  }
+}
+
+/** Sinks on one port of several loopback addresses, as MX hosts need it. */
+async function sinksOn(
+  options: readonly (SinkOptions | undefined)[],
+): Promise<{ sinks: (Sink | undefined)[]; port: number }> {
+  const first = await sinkOf({ host: "127.0.0.9" });
+  const sinks: (Sink | undefined)[] = [];
+  for (const [index, one] of options.entries()) {
+    sinks.push(
+      one === undefined
+        ? undefined
+        : await sinkOf({ ...one, host: `127.0.0.${index + 10}`, port: first.port }),
+    );
+  }
+  return { sinks, port: first.port };
+}
+
+const mx = (port: number) => sendConnector({ routing: { type: "MX", port, smartHosts: [] } });
+const zone: DnsZone = {
+  "two.example": {
+    MX: [
+      [20, "b.two.example"],
+      [10, "a.two.example"],
+    ],
+  },
+  "a.two.example": { A: ["127.0.0.10"] },
+  "b.two.example": { A: ["127.0.0.11"] },
+  "implicit.example": { A: ["127.0.0.10"] },
+  "null.example": { MX: [[0, "."]] },
+  "broken.example": "SERVFAIL",
+  "halfbroken.example": { MX: [[10, "broken.example"]] },
+  "nowhere.example": { MX: [[10, "missing.example"]] },
+  "bare.example": { TXT: ["nothing"] },
+  "self.example": {
+    MX: [
+      [10, "hub.test"],
+      [20, "a.two.example"],
+    ],
+  },
+  "behindself.example": {
+    MX: [
+      [5, "a.two.example"],
+      [10, "HUB.test"],
+      [20, "b.two.example"],
+    ],
+  },
+};
+
+describe("deliver(), MX", () => {
+  test("the most preferred host gets the mail", async () => {
+    const { sinks, port } = await sinksOn([{}, {}]);
+    const result = await (await bench(zone)).send(mx(port), { to: ["x@two.example"] });
+    expect(result.outcomes[0]).toMatchObject({ result: "relayed", remoteMta: "a.two.example" });
+    expect(sinks.map((sink) => sink?.messages.length)).toEqual([1, 0]);
+  });
+
+  test.each([
+    { name: "is down", options: undefined },
+    {
+      name: "closes at once",
+      options: { script: ({ verb }: { verb: string }) => (verb === "CONNECT" ? { close: true } : undefined) },
+    },
+    {
+      name: "greets with 554",
+      options: { script: ({ verb }: { verb: string }) => (verb === "CONNECT" ? "554 no" : undefined) },
+    },
+    {
+      name: "answers 421 at MAIL",
+      options: { script: ({ verb }: { verb: string }) => (verb === "MAIL" ? "421 4.3.2 bye" : undefined) },
+    },
+    {
+      name: "defers the recipient",
+      options: {
+        script: ({ verb }: { verb: string }) => (verb === "RCPT" ? "450 4.2.0 greylisted" : undefined),
+      },
+    },
+    { name: "has too small a SIZE", options: { extensions: ["SIZE 5"] } },
+  ])("when it $name, the next one does", async ({ options }) => {
+    const { sinks, port } = await sinksOn([options, {}]);
+    const result = await (await bench(zone)).send(mx(port), { to: ["x@two.example"] });
+    expect(result.outcomes[0]).toMatchObject({ result: "relayed", remoteMta: "b.two.example" });
+    expect(result.backOffUntil).toBeUndefined();
+    expect(sinks[1]?.messages).toHaveLength(1);
+  });
+
+  test("after the content was sent and the reply is lost, no other host is asked", async () => {
+    const { sinks, port } = await sinksOn([
+      { script: ({ verb }) => (verb === "CONTENT" ? { destroy: true } : undefined) },
+      {},
+    ]);
+    const result = await (await bench(zone)).send(mx(port), { to: ["x@two.example"] });
+    expect(resultsOf(result)).toEqual(["deferred 4.4.2"]);
+    expect(sinks[1]?.connections).toBe(0);
+  });
+
+  test("a message too large for every host fails", async () => {
+    const { port } = await sinksOn([{ extensions: ["SIZE 5"] }, { extensions: ["SIZE 6"] }]);
+    expect(resultsOf(await (await bench(zone)).send(mx(port), { to: ["x@two.example"] }))).toEqual([
+      "failed 5.3.4",
+    ]);
+  });
+
+  test.each([
+    { domain: "implicit.example", name: "without MX the domain is the host", want: "relayed 2.0.0" },
+    { domain: "null.example", name: "null MX fails", want: "failed 5.1.10" },
+    { domain: "gone.example", name: "NXDOMAIN fails", want: "failed 5.1.2" },
+    { domain: "broken.example", name: "SERVFAIL defers", want: "deferred 4.4.3", rest: true },
+    { domain: "halfbroken.example", name: "SERVFAIL of the host defers", want: "deferred 4.4.3", rest: true },
+    { domain: "nowhere.example", name: "an MX without address fails", want: "failed 5.4.4" },
+    { domain: "bare.example", name: "a domain without MX and address fails", want: "failed 5.4.4" },
+    { domain: "self.example", name: "our own name as the best MX is a loop", want: "failed 5.4.6" },
+    { domain: "behindself.example", name: "hosts better than ourselves are used", want: "relayed 2.0.0" },
+    { domain: "[127.0.0.10]", name: "an address literal is its own host", want: "relayed 2.0.0" },
+  ])("$name", async ({ domain, want, rest = false }) => {
+    const { port } = await sinksOn([{}]);
+    const result = await (await bench(zone)).send(mx(port), { to: ["x@any.example"], domain });
+    expect(resultsOf(result)).toEqual([want]);
+    expect(result.backOffUntil !== undefined).toBe(rest);
+  });
+});
+
+describe("deliver(), smart hosts", () => {
+  const hosts = (...list: [port: number, priority: number][]) =>
+    sendConnector({
+      smtpMaxMessagesPerConnection: 1,
+      routing: {
+        smartHosts: list.map(([port, priority]) => ({ host: "127.0.0.1", port, protocol: "SMTP", priority })),
+      },
+    });
+
+  test("equal ones take turns", async () => {
+    const [one, two] = [await sinkOf(), await sinkOf()];
+    const { send } = await bench();
+    const connector = hosts([one.port, 0], [two.port, 0]);
+    for (let count = 0; count < 6; count += 1) await send(connector);
+    expect([one.messages.length, two.messages.length]).toEqual([3, 3]);
+  });
+
+  test("one of lower priority only gets mail while the better one is down, which is then tried last", async () => {
+    const [one, two] = [
+      await sinkOf({ script: ({ verb }) => (verb === "CONNECT" ? { destroy: true } : undefined) }),
+      await sinkOf(),
+    ];
+    const { send, delivery } = await bench();
+    const connector = hosts([one.port, 0], [two.port, 5]);
+    for (let count = 0; count < 4; count += 1)
+      expect(resultsOf(await send(connector))).toEqual(["relayed 2.0.0"]);
+    expect([one.connections, two.messages.length]).toEqual([1, 4]);
+    delivery.reset("default/out|");
+    await send(connector);
+    expect(one.connections).toBe(2);
+  });
+
+  test("all down: everything is deferred, the next hop rests, reset ends it", async () => {
+    const down = await startSink();
+    await down.close();
+    const { send, delivery } = await bench();
+    const connector = hosts([down.port, 0]);
+    const { nextHop } = deliveryJob(connector);
+    const results = await Promise.all([send(connector), send(connector), send(connector)]);
+    expect(results.flatMap(resultsOf)).toEqual(["deferred 4.4.1", "deferred 4.4.1", "deferred 4.4.1"]);
+    const until = delivery.backOffUntil(nextHop.key) ?? 0;
+    expect(until - Date.now()).toBeGreaterThan(55_000);
+    expect(until - Date.now()).toBeLessThan(75_000);
+    expect(delivery.slots(nextHop, connector)).toBe(0);
+    delivery.reset(nextHop.key);
+    expect(delivery.slots(nextHop, connector)).toBeGreaterThan(0);
+  });
+
+  test("a name is resolved; localhost by the machine itself", async () => {
+    const sink = await sinkOf();
+    const one = deliveryBench();
+    open.push(one);
+    const smartHosts = [{ host: "localhost", port: sink.port, protocol: "SMTP", priority: 0 }] as const;
+    const result = await one.send(
+      sendConnector({ routing: { smartHosts: [...smartHosts], ipFamilies: ["IPv4"] } }),
+    );
+    expect(result.outcomes[0]).toMatchObject({ result: "relayed", remoteMta: "localhost" });
+  });
+
+  test("a smart host whose name is unknown defers: it may come to be", async () => {
+    const smartHosts = [{ host: "later.test", protocol: "SMTP", priority: 0 }] as const;
+    const result = await (await bench()).send(sendConnector({ routing: { smartHosts: [...smartHosts] } }));
+    expect(resultsOf(result)).toEqual(["deferred 4.4.4"]);
+  });
+
+  test("mail leaves from the source address", async () => {
+    const sink = await sinkOf();
+    const other = await sinkOf({ host: "127.0.0.2" });
+    const { send } = await bench();
+    const routing = {
+      smartHosts: [{ host: "127.0.0.2", port: other.port, protocol: "SMTP", priority: 0 }],
+    } as const;
+    const result = await send(
+      sendConnector({ routing: { smartHosts: [...routing.smartHosts] }, sourceIPAddress: "127.0.0.3" }),
+    );
+    expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
+    expect(sink.connections).toBe(0);
+  });
+});
+
+describe("deliver(), kept connections", () => {
+  test("after the connector's number of messages a new connection is made", async () => {
+    const sink = await sinkOf();
+    const { send } = await bench();
+    const connector = sendConnector({ port: sink.port, smtpMaxMessagesPerConnection: 3 });
+    for (let count = 0; count < 7; count += 1) await send(connector);
+    expect(sink.connections).toBe(3);
+    expect(sink.commands.filter((line) => line.endsWith("QUIT"))).toHaveLength(2);
+  });
+
+  test("an idle connection is told QUIT", async () => {
+    const sink = await sinkOf();
+    const { send, delivery } = await bench({}, { idleMs: 60 });
+    await send(sendConnector({ port: sink.port }));
+    expect(delivery.stats()).toEqual({ connections: 1, idle: 1 });
+    await until(() => sink.commands.some((line) => line.endsWith("QUIT")) && sink.open === 0);
+    expect(delivery.stats()).toEqual({ connections: 0, idle: 0 });
+  });
+
+  test.each([
+    { name: "was cut meanwhile", script: undefined },
+    {
+      name: "dies at MAIL",
+      script: ({ verb, nth }: { verb: string; nth: number }) =>
+        verb === "MAIL" && nth === 2 ? { destroy: true } : undefined,
+    },
+    {
+      name: "answers 421 at MAIL",
+      script: ({ verb, nth }: { verb: string; nth: number }) =>
+        verb === "MAIL" && nth === 2 ? { reply: "421 4.4.2 idle too long", close: true } : undefined,
+    },
+  ])("one that $name is replaced without a trace", async ({ script }) => {
+    const sink = await sinkOf(script === undefined ? {} : { script });
+    const { send } = await bench();
+    const connector = sendConnector({ port: sink.port });
+    await send(connector);
+    if (script === undefined) sink.cut();
+    const result = await send(connector);
+    expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
+    expect(result.backOffUntil).toBeUndefined();
+    expect(sink.connections).toBe(2);
+  });
+
+  test("one made under other settings is not used again", async () => {
+    const sink = await sinkOf();
+    const { send } = await bench();
+    await send(sendConnector({ port: sink.port }));
+    await send(sendConnector({ port: sink.port, fqdn: "new.test" }));
+    expect(sink.connections).toBe(2);
+    expect(sink.commands).toContain("2 EHLO new.test");
+  });
+
+  test("when all connections are taken, an idle one of another next hop makes room", async () => {
+    const [one, two] = [await sinkOf(), await sinkOf()];
+    const { send, delivery } = await bench({}, { limits: () => ({ maxOutboundConnections: 1 }) });
+    await send(sendConnector({ name: "default/a", port: one.port }));
+    await send(sendConnector({ name: "default/b", port: two.port }));
+    expect(delivery.stats()).toEqual({ connections: 1, idle: 1 });
+  });
+
+  test("slots are bounded by what may run in all", async () => {
+    const { delivery } = await bench({}, { limits: () => ({ maxOutboundConnections: 2 }) });
+    const connector = sendConnector({});
+    expect(delivery.slots(deliveryJob(connector).nextHop, connector)).toBe(2);
+  });
+
+  test("close() waits for what runs, quits what idles, and leaves no socket", async () => {
+    const sink = await sinkOf({ script: ({ verb }) => (verb === "CONTENT" ? { delayMs: 100 } : undefined) });
+    const { send, delivery } = await bench();
+    const running = send(sendConnector({ port: sink.port }));
+    await until(() => sink.commands.some((line) => line.endsWith("DATA")));
+    await delivery.close();
+    expect(resultsOf(await running)).toEqual(["relayed 2.0.0"]);
+    await until(() => sink.open === 0);
+    expect(sink.commands.at(-1)).toBe("1 QUIT");
+  });
+
+  test("two thousand messages under failures of all kinds leave no socket and no job behind", async () => {
+    const answers = [
+      "550 5.1.1 no",
+      "450 4.2.0 later",
+      { destroy: true },
+      { close: true },
+      { raw: "nonsense\r\n" },
+      { reply: "421 bye", close: true },
+    ];
+    let event = 0;
+    const sink = await sinkOf({
+      script: ({ verb }) => {
+        event += 1;
+        return verb !== "EHLO" && event % 17 === 0 ? answers[event % answers.length] : undefined;
+      },
+    });
+    const { send, delivery } = await bench();
+    const connector = sendConnector({ port: sink.port });
+    let left = 2000;
+    const worker = async () => {
+      while (left-- > 0)
+        expect((await send(connector, { to: ["a@x.example", "b@x.example"] })).outcomes).toHaveLength(2);
+    };
+    await Promise.all(Array.from({ length: 20 }, worker));
+    await delivery.close();
+    await until(() => sink.open === 0);
+    expect(delivery.stats()).toEqual({ connections: 0, idle: 0 });
+    expect(sink.messages.length).toBeGreaterThan(1000);
+  }, 60_000);
+
+  test("the sink itself still answers strangers after all that", async () => {
+    const sink = await sinkOf();
+    const socket = connect(sink.port, "127.0.0.1");
+    const greeting = await new Promise((resolve) => socket.once("data", (chunk) => resolve(String(chunk))));
+    socket.destroy();
+    expect(greeting).toBe("220 sink.test ESMTP\r\n");
+  });
+});
