@@ -53,7 +53,7 @@ export function applyDisclaimer(
   const top = changed.find(({ node }) => node.entity.parent === undefined);
   if (top !== undefined)
     return { kind: "changed", header: withMimeVersion(top.part.header), body: top.part.body };
-  const splices = changed.map(({ node, part }) => replaceNode(node, part.header, part.body));
+  const splices = changed.map(({ node, part }) => replaceNode(node, body, part));
   return { kind: "changed", header, body: applySplices(body, splices) };
 }
 
@@ -97,16 +97,11 @@ function trimLines(text: string): string {
     .join("\r\n");
 }
 
-interface EditedPart {
-  readonly header: readonly HeaderField[];
-  readonly body: Uint8Array;
-}
-
 function editPart(
   node: MimeNode,
   raw: Uint8Array,
   edit: Disclaimer,
-): EditedPart | "present" | "unknown encoding" {
+): Content | "present" | "unknown encoding" {
   const { fields, header, contentType } = node.entity;
   if (!/^(?:7bit|8bit|binary|base64|quoted-printable)$/.test(fields.encoding)) return "unknown encoding";
   const content = Buffer.from(decodeTransfer(raw, fields.encoding));
@@ -127,7 +122,7 @@ function editPart(
 }
 
 /** Keeps the transfer encoding while it can hold the octets, else quoted-printable. */
-function encodePart(header: readonly HeaderField[], encoding: string, octets: Buffer): EditedPart {
+function encodePart(header: readonly HeaderField[], encoding: string, octets: Buffer): Content {
   if (encoding === "base64") return { header, body: encodeBase64(octets) };
   const is8Bit = has8Bit(octets) && encoding === "7bit";
   const plain = encoding !== "quoted-printable" && !is8Bit && (encoding === "binary" || !hasBinary(octets));

@@ -67,15 +67,27 @@ export function* allNodes(node: MimeNode): Generator<MimeNode> {
 }
 
 /** The splice that gives a node inside the body a new header and new octets. */
-export function replaceNode(node: MimeNode, header: readonly HeaderField[], octets: Uint8Array): Splice {
-  const block = Buffer.from(`${formatHeader(header)}\r\n`, "latin1");
-  return { start: node.entity.headerStart, end: node.bodyEnd, octets: Buffer.concat([block, octets]) };
+export function replaceNode(node: MimeNode, body: Uint8Array, { header, body: octets }: Content): Splice {
+  // A delimiter right after a header has no line break of its own: now it needs one.
+  const next = body[node.bodyEnd];
+  const lineBreak = next === undefined || next === 0x0d || next === 0x0a ? "" : "\r\n";
+  return {
+    start: node.entity.headerStart,
+    end: node.bodyEnd,
+    octets: Buffer.concat([headerBlock(node, body, header), octets, Buffer.from(lineBreak)]),
+  };
 }
 
 /** The splice that gives a node inside the body a new header only. */
-export function replaceHeader({ entity }: MimeNode, header: readonly HeaderField[]): Splice {
-  const octets = Buffer.from(`${formatHeader(header)}\r\n`, "latin1");
-  return { start: entity.headerStart, end: entity.bodyStart, octets };
+export function replaceHeader(node: MimeNode, body: Uint8Array, header: readonly HeaderField[]): Splice {
+  const { headerStart, bodyStart } = node.entity;
+  return { start: headerStart, end: bodyStart, octets: headerBlock(node, body, header) };
+}
+
+function headerBlock({ entity }: MimeNode, body: Uint8Array, header: readonly HeaderField[]): Buffer {
+  // The last line of the body may be a delimiter without line break.
+  const start = entity.headerStart === 0 || body[entity.headerStart - 1] === 0x0a ? "" : "\r\n";
+  return Buffer.from(`${start}${formatHeader(header)}\r\n`, "latin1");
 }
 
 /** The body with all splices applied; they may come in any order and must not overlap. */

@@ -34,8 +34,8 @@ export function encodeBase64(octets: Uint8Array): Buffer {
 
 /** Quoted-printable text in lines of at most 76 (RFC 2045 §6.7); CRLF stays a line break. */
 export function encodeQuotedPrintable(octets: Uint8Array): Buffer {
-  // Worst case: three octets for each, and a soft break of three for every 73 of them.
-  const out = Buffer.allocUnsafe(octets.length * 3 + Math.ceil((octets.length * 3) / 73) * 3 + 3);
+  // Worst case: three octets for each, and a soft break of three for at least 73 of them.
+  const out = Buffer.allocUnsafe(octets.length * 3 + Math.ceil((octets.length * 3) / 72) * 3 + 3);
   let length = 0;
   let column = 0;
   for (let at = 0; at < octets.length; at++) {
@@ -47,18 +47,16 @@ export function encodeQuotedPrintable(octets: Uint8Array): Buffer {
       column = 0;
       continue;
     }
-    // "--" never begins a line: wrapping must not make a boundary of what was none.
-    const hyphens = column === 0 && octet === HYPHEN && octets[at + 1] === HYPHEN;
-    const literal = !hyphens && isLiteral(octet, isLineEnd(octets, at + 1));
-    const width = literal ? 1 : 3;
+    let literal = isLiteral(octet, isLineEnd(octets, at + 1));
     // 75 and the "=" of a soft break make 76.
-    if (column + width > 75) {
+    if (column + (literal ? 1 : 3) > 75) {
       length += out.write("=\r\n", length, "latin1");
       column = 0;
     }
-    if (literal) out[length++] = octet;
-    else length += out.write(`=${HEX[octet >> 4]}${HEX[octet & 15]}`, length, "latin1");
-    column += width;
+    // "--" never begins a line: wrapping must not make a boundary of what was none.
+    if (column === 0 && isDelimiter(octets, at)) literal = false;
+    length += literal ? out.writeUInt8(octet, length) - length : writeHex(out, octet, length);
+    column += literal ? 1 : 3;
   }
   return out.subarray(0, length);
 }
@@ -76,6 +74,15 @@ function isLiteral(octet: number, atLineEnd: boolean): boolean {
   // RFC 2045 §6.7 (3): white space must not end a line.
   if (octet === 0x20 || octet === 0x09) return !atLineEnd;
   return octet > 0x20 && octet < 0x7f && octet !== EQUALS;
+}
+
+function isDelimiter(octets: Uint8Array, at: number): boolean {
+  return octets[at] === HYPHEN && octets[at + 1] === HYPHEN;
+}
+
+/** Writes =XX; gives its length. */
+function writeHex(out: Buffer, octet: number, at: number): number {
+  return out.write(`=${HEX[octet >> 4]}${HEX[octet & 15]}`, at, "latin1");
 }
 
 function isLineEnd(octets: Uint8Array, at: number): boolean {
