@@ -10,7 +10,7 @@
  * @module
  */
 import { connect, createServer, type Socket } from "node:net";
-import { createSecureContext, type SecureContext, type TLSSocket, connect as tlsConnect } from "node:tls";
+import { createSecureContext, type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { formatAddress } from "../../mail/address.ts";
 import { reply } from "../../mail/reply.ts";
@@ -27,6 +27,10 @@ export interface RigOptions {
   readonly clock?: Clock;
   readonly certificate?: { readonly cert: string; readonly key: string };
   readonly earlyBytes?: Buffer;
+  /** TLS from the first octet, with `certificate`. */
+  readonly implicitTls?: boolean;
+  /** Sees each accepted socket before its session begins. */
+  readonly onSocket?: (socket: Socket) => void;
 }
 
 export interface Accepted {
@@ -63,8 +67,16 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       localPort: socket.localPort ?? 0,
     };
     const services = makeServices(options, { messages, events, protocol, context });
-    const { clock = systemClock, earlyBytes } = options;
-    controls.push(startSession(socket, endpoints, services, { clock, implicitTls: false, earlyBytes }));
+    const { clock = systemClock, earlyBytes, implicitTls = false } = options;
+    options.onSocket?.(socket);
+    if (!implicitTls) {
+      controls.push(startSession(socket, endpoints, services, { clock, implicitTls, earlyBytes }));
+      return;
+    }
+    const secure = new TLSSocket(socket, { isServer: true, ...(context && { secureContext: context }) });
+    secure.once("secure", () =>
+      controls.push(startSession(secure, endpoints, services, { clock, implicitTls })),
+    );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

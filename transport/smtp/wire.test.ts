@@ -1,0 +1,208 @@
+/** Contract with smtp-server: what wire.ts leans on. A failure here after an upgrade says which part has moved. */
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { Writable } from "node:stream";
+import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
+import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
+import { afterEach, describe, expect, test } from "vitest";
+import { reply } from "../../mail/reply.ts";
+import installed from "../../node_modules/smtp-server/package.json" with { type: "json" };
+import project from "../../package.json" with { type: "json" };
+import { eventually } from "../../test/helpers/eventually.ts";
+import { openWire, type Wire } from "./wire.ts";
+
+const OK = reply(250, "2.0.0", "OK");
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+interface Ends {
+  readonly wire: Wire;
+  readonly client: Socket;
+  readonly socket: Socket;
+  readonly events: string[];
+  /** Lets octets() resolve. */
+  release(): void;
+  hold(): void;
+}
+
+async function open(): Promise<Ends> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const accepted = once(server, "connection");
+  const client = connect((server.address() as { port: number }).port, "127.0.0.1");
+  const [socket] = (await accepted) as [Socket];
+  const events: string[] = [];
+  let gate = Promise.withResolvers<void>();
+  gate.resolve();
+  const endpoints = { clientAddress: "192.0.2.1", clientPort: 1, localAddress: "192.0.2.2", localPort: 25 };
+  const wire = openWire(
+    socket,
+    { id: "1", isTls: false, endpoints, secureContext: () => undefined },
+    {
+      octets(chunk) {
+        events.push(chunk.toString("latin1"));
+        return gate.promise;
+      },
+      ended: () => void events.push("ended"),
+      secured: () => void events.push("secured"),
+      failed: (error) => void events.push(`failed ${(error as NodeJS.ErrnoException).code}`),
+      closed: () => void events.push("closed"),
+    },
+  );
+  cleanups.push(
+    () => client.destroy(),
+    () => socket.destroy(),
+    () => server.close(),
+  );
+  client.on("error", () => undefined);
+  const hold = () => {
+    gate = Promise.withResolvers<void>();
+  };
+  return { wire, client, socket, events, hold, release: () => gate.resolve() };
+}
+
+describe("smtp-server", () => {
+  test("is pinned to the version whose inside wire.ts knows", () => {
+    expect(project.dependencies["smtp-server"]).toBe("3.21.6");
+    expect(installed.version).toBe(project.dependencies["smtp-server"]);
+  });
+
+  test.each([
+    "_createParser",
+    "_setListeners",
+    "_armTimeout",
+    "_onError",
+    "_onClose",
+    "close",
+    "upgrade",
+  ] as const)("SMTPConnection has %s()", (name) => {
+    expect(typeof SMTPConnection.prototype[name]).toBe("function");
+  });
+
+  test("SMTPStream is a Writable that flushes at its end and holds isClosed", () => {
+    expect(SMTPStream.prototype).toBeInstanceOf(Writable);
+    expect(typeof SMTPStream.prototype._flushData).toBe("function");
+    expect(new SMTPStream().isClosed).toBe(false);
+  });
+
+  test("upgrade() retires the parser before the handshake, and takes the listeners off", () => {
+    const source = SMTPConnection.prototype.upgrade.toString();
+    expect(source.indexOf("this._parser.isClosed = true")).toBeGreaterThan(0);
+    expect(source.indexOf("this._parser = this._createParser()")).toBeLessThan(source.indexOf("TLSSocket"));
+    expect(source).toContain("removeAllListeners()");
+  });
+});
+
+describe("openWire()", () => {
+  test("nothing is read before open(), and nothing is written by smtp-server itself", async () => {
+    const { wire, client, events } = await open();
+    const seen: string[] = [];
+    client.on("data", (chunk) => seen.push(chunk.toString()));
+    client.write("one");
+    await new Promise((resolve) => setTimeout(resolve, 150)); // smtp-server's own greeting would come after 100 ms
+    expect(events).toEqual([]);
+    wire.open();
+    await eventually(() => events.length === 1);
+    expect(events).toEqual(["one"]);
+    expect(seen).toEqual([]);
+  });
+
+  test("the next octets wait for the promise, and hasMore() knows of them", async () => {
+    const { wire, client, events, hold, release } = await open();
+    wire.open();
+    hold();
+    client.write("one");
+    await eventually(() => events.length === 1);
+    expect(wire.hasMore()).toBe(false);
+    client.write("two");
+    await eventually(() => wire.hasMore());
+    expect(events).toEqual(["one"]);
+    release();
+    await eventually(() => events.length === 2);
+    expect(events).toEqual(["one", "two"]);
+  });
+
+  test("replies of one turn leave in one packet, in order", async () => {
+    const { wire, client } = await open();
+    const seen: string[] = [];
+    client.on("data", (chunk) => seen.push(chunk.toString()));
+    wire.open();
+    expect(wire.send(OK)).toEqual(["250 2.0.0 OK"]);
+    wire.send(reply(250, undefined, ["a", "b"]));
+    await eventually(() => seen.join("").length === 28);
+    expect(seen).toEqual(["250 2.0.0 OK\r\n250-a\r\n250 b\r\n"]);
+  });
+
+  test("close() sends what is left, and reads nothing more", async () => {
+    const { wire, client, events } = await open();
+    let seen = "";
+    client.on("data", (chunk) => {
+      seen += chunk.toString();
+    });
+    wire.open();
+    wire.send(OK);
+    wire.close();
+    client.write("late");
+    client.end();
+    await eventually(() => events.includes("closed"));
+    expect(seen).toBe("250 2.0.0 OK\r\n");
+    expect(events).toEqual(["closed"]);
+  });
+
+  test("a closed half is told after everything before it, and replies still go out", async () => {
+    const { wire, client, events, hold, release } = await open();
+    let seen = "";
+    client.on("data", (chunk) => {
+      seen += chunk.toString();
+    });
+    wire.open();
+    hold();
+    client.end("one");
+    await eventually(() => events.length === 1);
+    wire.send(OK);
+    await eventually(() => seen !== "");
+    release();
+    await eventually(() => events.includes("ended"));
+    expect(events).toEqual(["one", "ended"]);
+    wire.close();
+    await eventually(() => events.includes("closed"));
+  });
+
+  test("a reset is a failure, then closed, once", async () => {
+    const { wire, client, events } = await open();
+    wire.open();
+    client.resetAndDestroy();
+    await eventually(() => events.includes("closed"));
+    expect(events).toEqual(["failed ECONNRESET", "closed"]);
+    wire.send(OK);
+    wire.close();
+    wire.destroy();
+  });
+
+  test("drained() waits for a client that does not read, and ends with it", async () => {
+    const { wire, client, events } = await open();
+    client.pause();
+    wire.open();
+    expect(wire.drained()).toBeUndefined();
+    const long = reply(
+      250,
+      undefined,
+      Array.from({ length: 20_000 }, () => "x".repeat(400)),
+    );
+    wire.send(long);
+    await eventually(() => wire.drained() !== undefined);
+    const drained = wire.drained();
+    client.resetAndDestroy();
+    wire.destroy();
+    await drained;
+    await eventually(() => events.includes("closed"));
+  });
+
+  test("startTls() without a certificate does nothing", async () => {
+    const { wire } = await open();
+    wire.open();
+    expect(wire.startTls()).toBe(false);
+  });
+});
