@@ -39,7 +39,7 @@ const FACTORIES: ActionFactories = {
   routeMessageOutboundRequireTls: (wanted) =>
     wanted ? (copy) => ({ ...copy, requireTls: true }) : undefined,
   setPriority: (priority) => (copy) => ({ ...copy, priority }),
-  setScl: (level) => (copy) => ({ ...copy, stamps: { ...copy.stamps, SCL: String(level) } }),
+  setScl: (level) => (copy) => setScl(copy, String(level)),
   logEventText: () => (copy) => copy,
   // The schema allows one fate a rule.
   deleteMessage: (wanted) => (wanted ? (copy) => ({ ...copy, fate: { kind: "delete" } }) : undefined),
@@ -102,6 +102,10 @@ function prependSubject(copy: WorkingCopy, text: string): WorkingCopy {
 function disclaimer(value: NonNullable<Actions["applyHtmlDisclaimer"]>): Action {
   const { html, location, fallbackAction, text = plainText(html) } = value;
   return (copy) => withEdit(copy, { kind: "disclaimer", text, html, location, fallbackAction });
+}
+
+function setScl(copy: WorkingCopy, level: string): WorkingCopy {
+  return copy.stamps.SCL === level ? copy : { ...copy, stamps: { ...copy.stamps, SCL: level } };
 }
 
 /** Replaces the recipients. A target that is among them stays as it is, with what the sender asked for it. */

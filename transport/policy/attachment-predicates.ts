@@ -3,6 +3,7 @@ import type { MimePart } from "../../mail/mime.ts";
 import { isExecutableType } from "../../mail/sniff.ts";
 import { parseQuantity } from "../../snapshot/schema.ts";
 import type { Factories } from "./factory.ts";
+import { composeText } from "./fold.ts";
 import { type Facet, hasValue, type Measure, reaches, UNKNOWN } from "./predicate.ts";
 import { matchesPatterns, type TextSource } from "./text-source.ts";
 import type { MessageView } from "./view.ts";
@@ -62,7 +63,7 @@ const attachmentName: TextSource = {
   name: "attachmentName",
   needsMime: true,
   texts: (view) => ({
-    texts: attachments(view).flatMap(({ fileName }) => fileName?.normalize("NFC") ?? []),
+    texts: attachments(view).flatMap(({ fileName }) => (fileName === undefined ? [] : composeText(fileName))),
     complete: view.mime?.tooComplex === false,
   }),
 };

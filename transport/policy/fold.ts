@@ -2,11 +2,15 @@
 
 /** Composed (NFC), lower case, letters with two lower-case forms made one, each run of white space one space. */
 export function foldText(text: string): string {
-  const folded = text
-    .normalize("NFC")
+  const folded = composeText(text)
     .toLowerCase()
     .replace(/ \s+|[^\S ]\s*/g, " ");
   return /[ſς]/.test(folded) ? folded.replaceAll("ſ", "s").replaceAll("ς", "σ") : folded;
+}
+
+/** NFC. No character below U+0300 is changed by it, and most text has none above. */
+export function composeText(text: string): string {
+  return /[\u0300-\uffff]/.test(text) ? text.normalize("NFC") : text;
 }
 
 const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u;

@@ -137,7 +137,7 @@ describe("createRuleIndex()", () => {
         const rules = compileRules(entries, { domains });
         expect(essence(rules.apply(input))).toEqual(essence(rules.apply(input, { explain: true })));
       }),
-      { numRuns: 3000 },
+      { numRuns: 1200 },
     );
   });
 
@@ -152,7 +152,7 @@ describe("createRuleIndex()", () => {
           expect(named.filter((one) => one === recipient)).toHaveLength(1);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 

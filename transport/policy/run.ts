@@ -7,6 +7,7 @@
  * @module
  */
 import { addressKey } from "../../mail/address.ts";
+import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import { finishCopies, firstCopy, isOpen, receivers, type WorkingCopy } from "./copy.ts";
 import { type Judgement, judgeRule } from "./judge.ts";
@@ -14,7 +15,7 @@ import type { PolicyDecision, PolicyInput, RuleTrace } from "./mod.ts";
 import type { CompiledRule } from "./rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { traceInactive, traceRule } from "./trace.ts";
-import { createTextFacts, createView, type MessageView, type ViewSource } from "./view.ts";
+import { createTextFacts, createView, type MessageView, type ViewSource, type ViewState } from "./view.ts";
 import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
@@ -50,22 +51,24 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   const trace: RuleTrace[] = [];
   const logTexts: string[] = [];
   let viewed = addViews([firstCopy(message, input.recipients)], source);
+  const skip = (rule: CompiledRule) => {
+    if (explain) trace.push(traceInactive(rule));
+    return "unchanged" as const;
+  };
   return {
     candidates: () => findCandidates(book, viewed),
     /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
     step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
-      if (!isActive(rule, now)) {
-        if (explain) trace.push(traceInactive(rule));
-        return "unchanged";
-      }
+      if (!isActive(rule, now)) return skip(rule);
       const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, explain));
       const ruleTrace = traceRule(rule, judgements);
       if (explain || ruleTrace.outcome !== "not-matched") trace.push(ruleTrace);
       if (mustWait(rule, ruleTrace)) return defer(rule, ruleTrace, trace);
       if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
       if (rule.actions.logEventText !== undefined) logTexts.push(rule.actions.logEventText);
-      viewed = addViews(actOnCopies(rule, viewed, judgements), source);
-      return "changed";
+      const before = viewed;
+      viewed = addViews(actOnCopies(rule, before, judgements), source, before);
+      return sameViews(before, viewed) ? "unchanged" : "changed";
     },
     finish(): PolicyDecision {
       const copies = finishCopies(viewed.map(({ copy }) => copy));
@@ -87,12 +90,39 @@ function isActive({ entry }: CompiledRule, now: number): boolean {
   return activationDate <= now && now < expiryDate;
 }
 
-function addViews(copies: readonly WorkingCopy[], source: ViewSource): ViewedCopy[] {
-  const allRecipients = receivers(copies);
-  return copies.map((copy) => ({
-    copy,
-    view: createView(source, { header: copy.header, stamps: copy.stamps, allRecipients }),
-  }));
+/** A view of before serves a copy whose state is still the same: what it worked out is kept. */
+function addViews(
+  copies: readonly WorkingCopy[],
+  source: ViewSource,
+  before: readonly ViewedCopy[] = [],
+): ViewedCopy[] {
+  const allRecipients = sameRecipients(receivers(copies), before[0]?.view.allRecipients ?? []);
+  const views = before.map(({ view }) => view);
+  return copies.map((copy) => {
+    const { header, stamps } = copy;
+    const state = { header, stamps, allRecipients };
+    let view = views.find((other) => isSameState(other, state));
+    if (view === undefined) {
+      view = createView(source, state);
+      views.push(view);
+    }
+    return { copy, view };
+  });
+}
+
+/** True when later rules see nothing new. */
+function sameViews(before: readonly ViewedCopy[], after: readonly ViewedCopy[]): boolean {
+  return after.every(({ view }) => before.some((other) => other.view === view));
+}
+
+/** The old list when it holds the same, in any order. */
+function sameRecipients(fresh: readonly Recipient[], old: readonly Recipient[]): readonly Recipient[] {
+  const known = new Set(old);
+  return fresh.length === old.length && fresh.every((recipient) => known.has(recipient)) ? old : fresh;
+}
+
+function isSameState(a: ViewState, b: ViewState): boolean {
+  return a.header === b.header && a.stamps === b.stamps && a.allRecipients === b.allRecipients;
 }
 
 function judgeCopy(rule: CompiledRule, copy: WorkingCopy, view: MessageView, explain: boolean): Judgement {

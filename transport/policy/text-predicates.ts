@@ -1,5 +1,6 @@
 /** Predicates on text: subject, body, header fields, charsets. */
 import type { Factories } from "./factory.ts";
+import { composeText } from "./fold.ts";
 import { complete, type Facet, hasValue } from "./predicate.ts";
 import { containsWords, matchesPatterns, type TextSource, type Texts } from "./text-source.ts";
 import type { MessageView } from "./view.ts";
@@ -44,7 +45,7 @@ const subjectOrBody: TextSource = {
     const { mime } = view;
     const subjects = view.headerTexts("subject");
     if (mime === undefined) return { texts: subjects, complete: false };
-    return { texts: [...subjects, mime.text.normalize("NFC")], complete: !mime.tooComplex };
+    return { texts: [...subjects, composeText(mime.text)], complete: !mime.tooComplex };
   },
 };
 

@@ -14,7 +14,7 @@ import type { Message, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
 import type { Pattern } from "../../mail/pattern.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
-import { foldText } from "./fold.ts";
+import { composeText, foldText } from "./fold.ts";
 import type { ScanResult, WordScan } from "./word-scan.ts";
 
 /** The part of a copy's state that predicates look at. */
@@ -59,7 +59,7 @@ export function createView(source: ViewSource, state: ViewState): MessageView {
     },
     headerTexts: (name) =>
       view.memo(`text:${name}`, () =>
-        headerValues(state.header, name).map((value) => decodeHeaderText(value).normalize("NFC")),
+        headerValues(state.header, name).map((value) => composeText(decodeHeaderText(value))),
       ),
     headerAddresses: (name) =>
       view.memo(`address:${name}`, () => headerValues(state.header, name).flatMap(parseAddressList)),
@@ -69,7 +69,7 @@ export function createView(source: ViewSource, state: ViewState): MessageView {
 
 /** An address as text for word and pattern predicates. */
 export function addressText(address: Address): string {
-  return formatAddress(address).normalize("NFC");
+  return composeText(formatAddress(address));
 }
 
 /** What is known of texts. Texts are composed (NFC). */
