@@ -6,14 +6,16 @@
  * @module
  */
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../lib/clock.ts";
 import { formatReply, type Reply, reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
-import { bindingsAt, findConnector, isTrustedProxy, type LocalEnd } from "./connector.ts";
+import { bindingsAt, isTrustedProxy, type LocalEnd } from "./binding.ts";
+import { findConnector } from "./connector.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
 import { type SessionCounts, tooManySessions } from "./limits.ts";
-import { type ProxyHeader, parseProxyHeader, plainAddress } from "./proxy-protocol.ts";
+import { type Arrival, readProxyHeader, secure } from "./prologue.ts";
+import { type ProxyHeader, plainAddress } from "./proxy-protocol.ts";
 import { createSessionServices, type Shared } from "./session-services.ts";
 
 /** The session half as this half sees it. */
@@ -42,8 +44,6 @@ export interface Reception extends Shared {
   readonly start: StartSession;
 }
 
-const PROXY_TIMEOUT_MS = 5000;
-const HANDSHAKE_TIMEOUT_MS = 30_000;
 const REFUSAL_LINGER_MS = 1000;
 /** Beyond this many nobody is waited for: the reply is written, and that was it. */
 const MAX_REFUSED = 1000;
@@ -60,12 +60,6 @@ export async function receive(reception: Reception, socket: Socket, declaredPort
     reception.deps.log.error({ err: error }, "connection failed before its session began");
     socket.destroy();
   }
-}
-
-interface Arrival {
-  readonly socket: Socket;
-  readonly gone: AbortSignal;
-  readonly declaredPort: number;
 }
 
 async function admit(reception: Reception, arrival: Arrival): Promise<void> {
@@ -86,7 +80,7 @@ async function admit(reception: Reception, arrival: Arrival): Promise<void> {
   };
   if (!isTrustedProxy(table, local, remoteAddress))
     return serve(reception, arrival, { endpoints: own, local });
-  const proxied = await readProxyHeader(reception, arrival);
+  const proxied = await readProxyHeader(reception.deps, arrival);
   if (proxied === undefined) return void socket.destroy();
   const { header, rest } = proxied;
   const quiet = header.command === "LOCAL";
@@ -127,7 +121,7 @@ async function serve(reception: Reception, arrival: Arrival, peer: Peer): Promis
   });
   const implicitTls = connector.tls.mode === "Implicit";
   if (implicitTls && peer.rest !== undefined && peer.rest.length > 0) socket.unshift(peer.rest);
-  const stream = implicitTls ? await secure(reception, arrival, services) : socket;
+  const stream = implicitTls ? await secure(reception.deps, arrival, services) : socket;
   if (stream === undefined) return void socket.destroy();
   const early =
     implicitTls || peer.rest === undefined || peer.rest.length === 0 ? {} : { earlyBytes: peer.rest };
@@ -158,74 +152,6 @@ function keep({ sockets, refused }: Reception, socket: Socket): AbortSignal {
     gone.abort();
   });
   return gone.signal;
-}
-
-/** The header a balancer must send; undefined: it left, was too slow, or sent something else. */
-async function readProxyHeader(
-  { deps }: Reception,
-  { socket, gone }: Arrival,
-): Promise<{ readonly header: ProxyHeader; readonly rest: Buffer } | undefined> {
-  const { promise, resolve } = Promise.withResolvers<{ header: ProxyHeader; rest: Buffer } | undefined>();
-  let octets = Buffer.alloc(0);
-  const onReadable = () => {
-    for (let chunk = socket.read(); chunk !== null; chunk = socket.read())
-      octets = Buffer.concat([octets, chunk]);
-    const parsed = parseProxyHeader(octets);
-    if (parsed.state === "more") return;
-    if (parsed.state === "done")
-      return resolve({ header: parsed.header, rest: octets.subarray(parsed.length) });
-    deps.count("refused", { connector: "", reason: "PROXY header" });
-    deps.log.warn({ peer: socket.remoteAddress, reason: parsed.reason }, "bad PROXY header");
-    resolve(undefined);
-  };
-  const onEnd = () => resolve(undefined);
-  socket.on("readable", onReadable).once("end", onEnd).once("close", onEnd);
-  try {
-    return await withDeadline(deps.clock, promise, { ms: PROXY_TIMEOUT_MS, gone });
-  } finally {
-    socket.off("readable", onReadable).off("end", onEnd).off("close", onEnd);
-  }
-}
-
-/** TLS from the first octet; undefined: the handshake failed, or there is no certificate. */
-async function secure(
-  { deps }: Reception,
-  { socket, gone }: Arrival,
-  services: SessionServices,
-): Promise<TLSSocket | undefined> {
-  const secureContext = services.secureContext("");
-  if (secureContext === undefined) return undefined;
-  const { promise, resolve } = Promise.withResolvers<TLSSocket | undefined>();
-  const stream = new TLSSocket(socket, {
-    isServer: true,
-    secureContext,
-    SNICallback: (servername, choose) => choose(null, services.secureContext(servername) ?? secureContext),
-  });
-  stream.on("error", () => socket.destroy());
-  // Node holds faults after the handshake back from "error" unless a tls.Server made the stream.
-  stream.on("_tlsError", () => socket.destroy());
-  stream.once("secure", () => resolve(stream));
-  // A half-closed client cannot finish a handshake: "end" before "secure" is the end of it.
-  stream.once("end", () => resolve(undefined)).once("close", () => resolve(undefined));
-  return withDeadline(deps.clock, promise, { ms: HANDSHAKE_TIMEOUT_MS, gone });
-}
-
-/** What the promise says, or undefined when the time is over or the socket gone. */
-async function withDeadline<T>(
-  clock: Clock,
-  promise: Promise<T>,
-  { ms, gone }: { readonly ms: number; readonly gone: AbortSignal },
-): Promise<T | undefined> {
-  const settled = new AbortController();
-  const late = clock.sleep(ms, AbortSignal.any([gone, settled.signal])).then(
-    () => undefined,
-    () => undefined,
-  );
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    settled.abort();
-  }
 }
 
 interface Refusal {

@@ -53,9 +53,11 @@ describe("checkPassword()", () => {
       return Math.min(...times);
     };
     const [hashed, plain, unknown] = [await cost("ann"), await cost("bob"), await cost("eve")];
-    expect(plain / hashed).toBeGreaterThan(0.4);
-    expect(unknown / hashed).toBeGreaterThan(0.4);
-    expect(Math.max(plain, unknown) / hashed).toBeLessThan(2.5);
+    // Without the same hash for all, the ratio would be about a thousand; a busy machine makes it two or three.
+    for (const other of [plain, unknown]) {
+      expect(other / hashed).toBeGreaterThan(0.1);
+      expect(other / hashed).toBeLessThan(10);
+    }
   });
 
   test("a flood of checks is refused beyond what may wait, and those that wait are answered", async () => {

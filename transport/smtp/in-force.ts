@@ -7,7 +7,7 @@ import type { Diagnostic } from "../../lib/diagnostics.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { ReceiveConnectorEntry, Secrets } from "../../snapshot/schema.ts";
 import { type Credentials, parseCredentials } from "./auth.ts";
-import { buildConnectorTable, type ConnectorTable } from "./connector.ts";
+import { buildConnectorTable, type ConnectorTable } from "./binding.ts";
 import type { SmtpConfig } from "./mod.ts";
 import type { CertificateStore, ServerCertificates } from "./tls.ts";
 

@@ -6,7 +6,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
-import type { Endpoint } from "./connector.ts";
+import type { Endpoint } from "./binding.ts";
 
 export interface Listener {
   readonly address: string;

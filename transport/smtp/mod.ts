@@ -6,8 +6,8 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { Secrets, Snapshot } from "../../snapshot/schema.ts";
 
 export { hashPassword } from "./auth.ts";
-export type { Candidate, ConnectorTable, LocalEnd, Selection, Verdict } from "./connector.ts";
-export { createConnectorTable, selectConnector } from "./connector.ts";
+export { type ConnectorTable, createConnectorTable, type LocalEnd } from "./binding.ts";
+export { type Candidate, type Selection, selectConnector, type Verdict } from "./connector.ts";
 export { checkRecipient, checkSender } from "./permissions.ts";
 export { createSmtpService } from "./service.ts";
 

@@ -13,7 +13,8 @@ import type { Answer, SmtpSession } from "../../mail/session.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 
-export interface Rules {
+/** What a session is judged by: its connector and the accepted domains. */
+export interface Terms {
   readonly connector: ReceiveConnectorEntry;
   readonly domains: Pick<DomainTable, "find">;
 }
@@ -26,8 +27,8 @@ const relayDenied = { reply: reply(550, "5.7.1", "Unable to relay") };
 const noDomain = { reply: reply(501, "5.1.3", "Invalid address") };
 
 /** Send-as check at MAIL. */
-export function checkSender(session: SmtpSession, sender: Address | null, rules: Rules): Answer {
-  const { connector, domains } = rules;
+export function checkSender(session: SmtpSession, sender: Address | null, terms: Terms): Answer {
+  const { connector, domains } = terms;
   if (mayUseAnySender(connector)) return undefined;
   if (session.user !== undefined) {
     return maySendAs(session.user, sender, connector) ? undefined : sendAsDenied;
@@ -37,10 +38,10 @@ export function checkSender(session: SmtpSession, sender: Address | null, rules:
 }
 
 /** Relay check at RCPT. */
-export function checkRecipient(session: SmtpSession, recipient: Address, rules: Rules): Answer {
+export function checkRecipient(session: SmtpSession, recipient: Address, terms: Terms): Answer {
   const { localPart, domain } = recipient;
   if (domain === "") return localPart.toLowerCase() === "postmaster" ? undefined : noDomain;
-  if (session.mayRelay || rules.domains.find(domain) !== undefined) return undefined;
+  if (session.mayRelay || terms.domains.find(domain) !== undefined) return undefined;
   return isLiteralOf(domain, session.localAddress) ? undefined : relayDenied;
 }
 

@@ -6,7 +6,7 @@
 import type { Socket } from "node:net";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
 import { type Reception, type RunningSession, receive, type StartSession } from "./accept.ts";
-import { endpointsOf } from "./connector.ts";
+import { endpointsOf } from "./binding.ts";
 import { type InForce, prepare } from "./in-force.ts";
 import { MessageRate, SessionCounts } from "./limits.ts";
 import { Listeners } from "./listener.ts";

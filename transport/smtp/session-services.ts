@@ -10,7 +10,8 @@ import type { Reply } from "../../mail/reply.ts";
 import type { Answer, SessionHandler, SmtpSession } from "../../mail/session.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import { checkPassword } from "./auth.ts";
-import { findConnector, type LocalEnd } from "./connector.ts";
+import type { LocalEnd } from "./binding.ts";
+import { findConnector } from "./connector.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
 import type { InForce } from "./in-force.ts";
 import {
