@@ -64,6 +64,8 @@ interface SessionError extends Error {
 /** What we lean on inside nodemailer 10.6.0; smtp-client.test.ts fails when an upgrade changes it. */
 class Session extends SMTPConnection {
   declare _responseActions: ((line: string) => void)[];
+  /** Complete replies not yet handed out. */
+  declare _responseQueue: string[];
   declare _sendCommand: (line: string) => void;
   declare _supportedExtensions: string[];
   declare _ehloLines: string[];
@@ -206,12 +208,20 @@ export class SmtpClient {
 
   /** The next reply nobody else waits for. */
   expect(timeoutMs: number): Promise<RemoteReply | Loss> {
+    this.#refuseStray();
     if (this.#loss !== undefined) return Promise.resolve(this.#loss);
     return new Promise((resolve) => {
       this.#waiting.push({ resolve, timeoutMs });
       this.#arm(timeoutMs);
       this.#session._responseActions.push((line) => this.#answer(line));
     });
+  }
+
+  /** A reply that came before its command would shift all that follow: an acceptance could be taken for another's. */
+  #refuseStray(): void {
+    if (this.#waiting.length > 0 || this.#session._responseQueue.length === 0) return;
+    this.#lose(new Error("a reply came that was not asked for"));
+    this.close();
   }
 
   cork(): void {
