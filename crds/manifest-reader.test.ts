@@ -553,6 +553,24 @@ describe("objects:", () => {
     expect(load.resources.map(({ resource }) => resource.metadata.name)).toEqual(["x"]);
   });
 
+  test.each([
+    { name: "a name that is not allowed", text: domain("X") },
+    { name: "a name that is not text", text: domain("1") },
+    { name: "a name that another object has", text: `${domain("x")}---\n${domain("x")}` },
+    { name: "two objects run into one", text: `${domain("x")}${domain("y")}` },
+    { name: "a kind that does not exist", text: domain("x").replace("AcceptedDomain", "AceptedDomain") },
+    { name: "an apiVersion that looks like ours", text: domain("x").replace("postroom", "/postroom") },
+  ])("$name may be any object that is missing: the load is incomplete", ({ text }) => {
+    const load = parseManifests([{ path: "f.yaml", text }]);
+    expect(load.faults).not.toEqual([]);
+    expect(load.incomplete).toBe(true);
+  });
+
+  test("a Secret with a fault is broken, too", () => {
+    const text = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 1}\n";
+    expect(parseManifests([{ path: "f.yaml", text }]).broken).toEqual(["Secret/default/s"]);
+  });
+
   test("Secrets are read from data and stringData, keyed by namespace/name", () => {
     const text =
       "apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata: {name: s, namespace: n}\ndata: {a: aGVsbG8=, b: ''}\nstringData: {c: plain, b: over}\n";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { GROUP, VERSION } from "./common.ts";
+import { GROUP } from "./common.ts";
 import { describeIssues, didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
 import { type AnyResource, API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "./kinds.ts";
 import { readSecret } from "./secret-reader.ts";
@@ -66,7 +66,7 @@ class Load implements LoadedManifests {
   incomplete = false;
 
   get broken(): readonly string[] {
-    return [...this.#broken].filter((object) => !this.#inForce.has(object)).sort();
+    return [...this.#broken].filter((object) => object !== "" && !this.#inForce.has(object)).sort();
   }
 
   readFile({ path, text }: ManifestFile): void {
@@ -156,8 +156,12 @@ class Load implements LoadedManifests {
     const { content, faults } = readSecret(manifest.value);
     const all = [...this.#duplicateKeys(manifest), ...faults];
     if (object === "") all.push({ path: ["metadata", "name"], reason: "is missing" });
-    for (const fault of all) this.#report(manifest, object, fault);
-    if (all.length > 0 || !this.#claim(manifest, object)) return;
+    if (all.length > 0) {
+      this.#refuse(manifest, object, all);
+      return;
+    }
+    if (!this.#claim(manifest, object)) return;
+    this.#inForce.add(object);
     this.secrets.set(object.slice("Secret/".length), content);
   }
 
@@ -167,7 +171,7 @@ class Load implements LoadedManifests {
       .map(({ path, reason }) => ({ path: path.slice(at.length), reason }));
   }
 
-  /** False: the same object stood before. The first stays in force. */
+  /** False: the same object stood before. The first stays in force; the other one may be a third, renamed by mistake. */
   #claim(manifest: Manifest, object: string): boolean {
     const place = `${manifest.file}:${manifest.document.lineOf(manifest.at)}`;
     const first = this.#seen.get(object);
@@ -179,6 +183,7 @@ class Load implements LoadedManifests {
       path: ["metadata", "name"],
       reason: `stands already at ${first}, which is in force`,
     });
+    this.incomplete = true;
     return false;
   }
 
@@ -186,8 +191,9 @@ class Load implements LoadedManifests {
     for (const fault of faults.slice(0, MAX_FAULTS)) this.#report(manifest, object, fault);
     const more = faults.length - MAX_FAULTS;
     if (more > 0) this.#report(manifest, object, { path: [], reason: `${more} more faults in this object` });
-    if (object === "") this.incomplete = true;
-    else this.#broken.add(object);
+    this.#broken.add(object);
+    // A name that is wrong is not the name under which the object was known: it may be any that is missing.
+    if (object === "" || faults.some(({ path }) => path[0] === "metadata")) this.incomplete = true;
   }
 
   #nameless(manifest: Manifest, field: string, reason: string): void {
@@ -214,10 +220,9 @@ function isOurGroup(apiVersion: string): boolean {
   return apiVersion === GROUP || apiVersion.startsWith(`${GROUP}/`);
 }
 
-/** One of our kinds under a group that looks like ours. */
+/** One of our kinds under an apiVersion that looks like ours. */
 function isOursMisspelt(apiVersion: string, kind: string): boolean {
-  const [group = ""] = apiVersion.split("/");
-  return KINDS.some((one) => one.kind === kind) && didYouMean(group, [GROUP, VERSION]) !== "";
+  return KINDS.some((one) => one.kind === kind) && didYouMean(apiVersion, [API_VERSION]) !== "";
 }
 
 /** kind/namespace/name, or "" when the manifest does not name itself. */

@@ -252,6 +252,30 @@ describe("compileSnapshot() settles conflicts:", () => {
   });
 });
 
+describe("compileSnapshot() looks for a way out of accepted domains:", () => {
+  const domains = "AcceptedDomain d {domains: [mail.a.example, '*.a.example']}";
+  const send = (space: string, more = "") =>
+    `SendConnector s {addressSpaces: [{domain: "${space}"}], routing: {type: MX}${more}}`;
+  const none = (at: number, domain: string) => [
+    `warning AcceptedDomain/default/d spec.domains[${at}] PartiallyInvalid: no SendConnector takes ${domain}: its mail would wait as unreachable`,
+  ];
+  test.each([
+    { name: "* takes every domain", connector: send("*"), want: [] },
+    { name: "*.parent takes the domain and its subdomains", connector: send("*.a.example"), want: [] },
+    {
+      name: "an exact space takes no other domain",
+      connector: send("mail.a.example"),
+      want: none(1, "*.a.example"),
+    },
+    {
+      name: "a connector for rules only takes none",
+      connector: send("*", ", transportRuleScoped: true"),
+      want: none(0, "mail.a.example"),
+    },
+    { name: "an end of the name is no parent", connector: send("*.ample"), want: none(0, "mail.a.example") },
+  ])("$name", ({ connector, want }) => expect(said(compile([HUB, domains, connector]))).toEqual(want));
+});
+
 describe("compileSnapshot() orders and resolves rules:", () => {
   test("priority, then age, then name", () => {
     const rule = (name: string, priority: number) =>

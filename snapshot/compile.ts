@@ -13,7 +13,7 @@ import { type AttachedResource, attachResources, namespaceOf } from "./attach.ts
 import { type Candidate, settleDomains, settleRanges } from "./conflicts.ts";
 import { compileReceiveConnector, compileSendConnector } from "./connectors.ts";
 import { sealSnapshot } from "./digest.ts";
-import { checkRecipients, compileAcceptedDomain } from "./domains.ts";
+import { checkRecipients, checkRoutes, compileAcceptedDomain } from "./domains.ts";
 import { dropped, fallBack, type Held, holdEntries, type LastGoodInput } from "./last-good.ts";
 import { byName, byRuleOrder, HELD, rank } from "./precedence.ts";
 import { compileRule, type KnownConnectors } from "./rules.ts";
@@ -73,7 +73,7 @@ export function compileSnapshot(input: CompileInput): CompileResult {
       ...heldCandidates(report(hold("AcceptedDomain", (previous) => previous.acceptedDomains))),
     ]),
   ).entries;
-  diagnostics.push(...checkRecipients(domains));
+  diagnostics.push(...checkRecipients(domains), ...checkRoutes(domains, send));
   const known = {
     receive: new Set(receive.map(({ name }) => name)),
     send: new Set(send.map(({ name }) => name)),
@@ -124,7 +124,7 @@ function holder(transport: TransportEntry, lastGood: LastGoodInput): Hold {
   return (kind, pick) => holdEntries(kind, previous === undefined ? [] : pick(previous), lastGood);
 }
 
-/** Broken objects of the transport's namespace that have no earlier form. */
+/** Broken objects of the transport's namespace that have no earlier form. Secrets are none of the snapshot's. */
 function droppedObjects(transport: TransportEntry, lastGood: LastGoodInput): Diagnostic[] {
   const previous = previousOf(transport, lastGood);
   const held = new Set([
@@ -139,6 +139,7 @@ function droppedObjects(transport: TransportEntry, lastGood: LastGoodInput): Dia
     .filter(
       (object) => object.split("/")[1] === namespace && !held.has(object) && !lastGood.present.has(object),
     )
+    .filter((object) => !object.startsWith("Secret/"))
     .map(dropped);
 }
 

@@ -3,8 +3,9 @@ import { normalizeDomainPattern } from "../crds/formats.ts";
 import { type AcceptedDomain, qualifiedName } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { parseAddress } from "../mail/address.ts";
+import { domainAndParents } from "../mail/domain.ts";
 import { createDomainTable } from "./domain-table.ts";
-import type { AcceptedDomainEntry } from "./schema.ts";
+import type { AcceptedDomainEntry, SendConnectorEntry } from "./schema.ts";
 
 export function compileAcceptedDomain(resource: AcceptedDomain): AcceptedDomainEntry {
   const { domains, type, recipients } = resource.spec;
@@ -33,6 +34,28 @@ export function checkRecipients(entries: readonly AcceptedDomainEntry[]): Diagno
       const where = holder === undefined ? "is none of this object's domains" : `belongs to ${holder}`;
       return [warning(name, `spec.recipients.${path}`, `${text} has no effect: ${domain} ${where}`)];
     });
+  });
+}
+
+/** Accepted domains that no connector takes: their mail would be accepted and then wait as unreachable. */
+export function checkRoutes(
+  entries: readonly AcceptedDomainEntry[],
+  connectors: readonly SendConnectorEntry[],
+): Diagnostic[] {
+  // A folder without any send connector is one that is still being written, or only checked in part.
+  if (connectors.length === 0) return [];
+  const ruled = connectors.filter(({ transportRuleScoped }) => !transportRuleScoped);
+  const spaces = new Set(ruled.flatMap(({ addressSpaces }) => addressSpaces.map(({ domain }) => domain)));
+  const isRouted = (pattern: string) => {
+    const domain = pattern.replace(/^\*\./, "");
+    const parents = domainAndParents(domain).map((parent) => `*.${parent}`);
+    return ["*", pattern, ...parents].some((space) => spaces.has(space));
+  };
+  return entries.flatMap(({ name, domains }) => {
+    const index = domains.findIndex((domain) => !isRouted(domain));
+    if (index < 0) return [];
+    const message = `no SendConnector takes ${domains[index]}: its mail would wait as unreachable`;
+    return [warning(name, `spec.domains[${index}]`, message)];
   });
 }
 
