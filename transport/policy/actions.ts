@@ -1,12 +1,13 @@
 /** Actions: one small function each: from a working copy to the next. Their order here is the order they are done in. */
 import { type Address, addressKey, parseAddress } from "../../mail/address.ts";
 import { encodeHeaderText } from "../../mail/encoded-word.ts";
-import { makeField, removeFields, setField } from "../../mail/header.ts";
+import { type HeaderField, makeField, removeFields, setField } from "../../mail/header.ts";
+import { HtmlText } from "../../mail/html-text.ts";
 import type { Recipient } from "../../mail/message.ts";
+import { addAddressTo, prependSubject } from "../../mail/subject.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
 import { type WorkingCopy, type WorkingRecipient, withEdit } from "./copy.ts";
-import { plainText } from "./plain-text.ts";
-import { withAddress, withSubjectPrefix } from "./working-header.ts";
+import type { ContentEdit } from "./mod.ts";
 
 type Actions = RuleEntry["actions"];
 type ActionName = keyof Actions;
@@ -29,7 +30,8 @@ type ActionFactories = {
 const FACTORIES: ActionFactories = {
   removeHeader: (names) => (copy) => names.reduce(removeHeader, copy),
   setHeader: (fields) => (copy) => fields.reduce(setHeader, copy),
-  prependSubject: (text) => (copy) => prependSubject(copy, text),
+  prependSubject: (text) => (copy) =>
+    editHeader(copy, { kind: "prependSubject", text }, prependSubject(copy.header, text)),
   applyHtmlDisclaimer: disclaimer,
   redirectMessageTo: (texts) => redirectTo(readAddresses(texts)),
   addToRecipients: (texts) => addRecipients(readAddresses(texts), "To"),
@@ -85,8 +87,7 @@ function separateAdded(acted: WorkingCopy, before: WorkingCopy): WorkingCopy[] {
 }
 
 function removeHeader(copy: WorkingCopy, name: string): WorkingCopy {
-  const header = removeFields(copy.header, name);
-  return header.length === copy.header.length ? copy : withEdit(copy, { kind: "removeHeader", name }, header);
+  return editHeader(copy, { kind: "removeHeader", name }, removeFields(copy.header, name));
 }
 
 function setHeader(copy: WorkingCopy, { name, value }: { name: string; value: string }): WorkingCopy {
@@ -94,14 +95,21 @@ function setHeader(copy: WorkingCopy, { name, value }: { name: string; value: st
   return withEdit(copy, { kind: "setHeader", name, value }, header);
 }
 
-function prependSubject(copy: WorkingCopy, text: string): WorkingCopy {
-  const header = withSubjectPrefix(copy.header, text);
-  return header === undefined ? copy : withEdit(copy, { kind: "prependSubject", text }, header);
+/** No edit when the header stays as it is: the text or address stands there already. */
+function editHeader(copy: WorkingCopy, edit: ContentEdit, header: readonly HeaderField[]): WorkingCopy {
+  const isSame =
+    header.length === copy.header.length && header.every((field, index) => field === copy.header[index]);
+  return isSame ? copy : withEdit(copy, edit, header);
 }
 
 function disclaimer(value: NonNullable<Actions["applyHtmlDisclaimer"]>): Action {
-  const { html, location, fallbackAction, text = plainText(html) } = value;
+  const { html, location, fallbackAction, text = textOf(html) } = value;
   return (copy) => withEdit(copy, { kind: "disclaimer", text, html, location, fallbackAction });
+}
+
+function textOf(html: string): string {
+  const reader = new HtmlText();
+  return (reader.write(html) + reader.end()).trim();
 }
 
 function setScl(copy: WorkingCopy, level: string): WorkingCopy {
@@ -155,8 +163,7 @@ function addRecipients(targets: readonly Address[], field: "To" | "Cc" | undefin
 }
 
 function nameIn(copy: WorkingCopy, field: "To" | "Cc", address: Address): WorkingCopy {
-  const header = withAddress(copy.header, field, address);
-  return header === undefined ? copy : withEdit(copy, { kind: "addAddress", field, address }, header);
+  return editHeader(copy, { kind: "addAddress", field, address }, addAddressTo(copy.header, field, address));
 }
 
 /** Addresses as rules write them, each once. One that is none was refused when the object was checked. */

@@ -74,7 +74,12 @@ describe("docs/rules.md", () => {
     { name: "bulk-is-slow", mail: { header: "List-Id: x\n" }, want: "matched" },
     { name: "bulk-is-slow", mail: { header: "List-Id: x\nImportance: high\n" }, want: "excepted" },
     { name: "quarantine-spam", mail: { stamps: { SCL: "8" } }, want: "matched" },
-    { name: "quarantine-spam", mail: { stamps: { SPF: "fail" } }, want: undefined },
+    { name: "quarantine-spam", mail: { stamps: { BlockedSender: "true" } }, want: undefined },
+    {
+      name: "quarantine-spam",
+      mail: { stamps: { BlockedSender: "true" }, header: "Subject: your payment\n" },
+      want: "matched",
+    },
     {
       name: "quarantine-spam",
       mail: { stamps: { SCL: "8" }, origin: { clientAddress: "192.0.2.41" } },
