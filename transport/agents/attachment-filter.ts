@@ -8,16 +8,22 @@
 import type { MimePart } from "../../mail/mime.ts";
 import { reply } from "../../mail/reply.ts";
 import type { Agent, AgentContent, SettingsOf, Verdict } from "./agent.ts";
-import { matchesGlob } from "./glob.ts";
+import { compileGlob } from "./glob.ts";
 
 type Settings = SettingsOf<"attachmentFilter">;
-type Entry = Settings["entries"][number];
+interface Entry {
+  readonly type: Settings["entries"][number]["type"];
+  readonly pattern: string;
+  readonly matches: (text: string) => boolean;
+}
 
 interface Hit {
   readonly part: MimePart;
   readonly entry: Entry;
 }
 
+/** No file system takes longer names; the end, where the extension is, is kept. */
+const MAX_NAME = 255;
 const TOO_COMPLEX = "Message is too complex to inspect its attachments";
 
 export const attachmentFilter: Agent<Settings> = {
@@ -25,14 +31,15 @@ export const attachmentFilter: Agent<Settings> = {
   name: "Attachment Filtering Agent",
   antispam: true,
   create(settings) {
-    const { entries } = settings;
+    const entries = settings.entries.map((entry) => ({ ...entry, matches: compileGlob(entry.pattern) }));
     if (entries.length === 0) return {};
     return {
       async onEndOfData(content) {
         const { parts, tooComplex } = await content.mime();
         if (tooComplex) return refuseComplex(settings);
         const hits = parts.flatMap((part) => {
-          const entry = entries.find((candidate) => isHit(part, candidate));
+          const name = part.fileName === undefined ? undefined : effectiveName(part.fileName);
+          const entry = entries.find((candidate) => isHit(part, name, candidate));
           return entry === undefined ? [] : { part, entry };
         });
         return hits.length === 0 ? undefined : act(settings, hits, content);
@@ -43,20 +50,20 @@ export const attachmentFilter: Agent<Settings> = {
 
 /** The name as a desktop would use it: no folder, no trailing dots or spaces, no invisible characters. */
 export function effectiveName(fileName: string): string {
-  return fileName
-    .replace(/[\p{Cc}\p{Cf}]/gu, "")
-    .replace(/^.*[/\\]/s, "")
-    .replace(/[. ]+$/, "");
+  const visible = fileName.replace(/[\p{Cc}\p{Cf}]/gu, "");
+  const name = visible.slice(Math.max(visible.lastIndexOf("/"), visible.lastIndexOf("\\")) + 1);
+  // A loop: /[. ]+$/ takes quadratic time on a long name of dots that ends in something else.
+  let end = name.length;
+  while (end > 0 && (name[end - 1] === "." || name[end - 1] === " ")) end -= 1;
+  return name.slice(Math.max(0, end - MAX_NAME), end);
 }
 
-function isHit(part: MimePart, { type, pattern }: Entry): boolean {
-  if (type === "FileName") {
-    return part.fileName !== undefined && matchesGlob(pattern, effectiveName(part.fileName));
-  }
+function isHit(part: MimePart, name: string | undefined, { type, matches }: Entry): boolean {
+  if (type === "FileName") return name !== undefined && matches(name);
   // Declared types are judged on attachments only: "text/html" must not hit the text. What the octets say counts anywhere.
   return (
-    (part.attachment && matchesGlob(pattern, part.contentType)) ||
-    (part.sniffedType !== undefined && matchesGlob(pattern, part.sniffedType))
+    (part.attachment && matches(part.contentType)) ||
+    (part.sniffedType !== undefined && matches(part.sniffedType))
   );
 }
 
