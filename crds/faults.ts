@@ -45,9 +45,15 @@ export function describeIssues(schema: z.ZodType, issues: readonly z.core.$ZodIs
     const known = Object.keys(shapeAt(schema, path) ?? {});
     return issue.keys.map((key) => ({
       path: [...path, key],
-      reason: `unknown field${didYouMean(key, known)}`,
+      reason: describeUnknown(key, known),
     }));
   });
+}
+
+function describeUnknown(key: string, known: readonly string[]): string {
+  if (key === "<<")
+    return "merge keys are not supported: write the fields out, or use an alias for the whole value";
+  return `unknown field${didYouMean(key, known)}`;
 }
 
 /** `, did you mean "x"?` for the nearest candidate, or "" when none is near. */

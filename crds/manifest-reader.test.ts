@@ -43,6 +43,18 @@ describe("a fault has file, line, field and reason:", () => {
       want: ["f.yaml:6 spec.colour: unknown field"],
     },
     {
+      name: "a merge key is refused",
+      text: manifest("AcceptedDomain", "  <<: {domains: [a.example]}\n  domains: [b.example]\n"),
+      want: [
+        "f.yaml:5 spec.<<: merge keys are not supported: write the fields out, or use an alias for the whole value",
+      ],
+    },
+    {
+      name: "yes and no are words, not booleans",
+      text: manifest("AcceptedDomain", "  domains: [a.example]\n  enabled: yes\n"),
+      want: ["f.yaml:6 spec.enabled: must be true or false, not text"],
+    },
+    {
       name: "a missing field is reported where its parent stands",
       text: manifest("SendConnector", "  addressSpaces:\n    - cost: 3\n  routing: {type: MX}\n"),
       want: ["f.yaml:6 spec.addressSpaces[0].domain: is missing"],
