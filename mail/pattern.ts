@@ -16,7 +16,7 @@ export interface Pattern {
 
 const MAX_EVIDENCE = 64;
 /** Instructions that counted repeats may add; worst-case time grows with instructions times text. */
-const MAX_EXPANSION = 256;
+const MAX_EXPANSION = 128;
 const WINDOW = 4096;
 const OVERLAP = 512;
 
