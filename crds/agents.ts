@@ -43,7 +43,7 @@ export const ConnectionFilterSettings = z.strictObject({
     .max(16)
     .default([])
     .describe(
-      "DNS block lists, asked in order; a list that cannot be asked counts as no match and is logged.",
+      "DNS block lists, asked together; the first in order that lists the client refuses it. A list that cannot be asked counts as no match and is logged.",
     ),
   bypassedRecipients: z
     .array(AddressText)
