@@ -10,6 +10,7 @@
  * @module
  */
 import { connect, createServer, type Socket } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
 import { createSecureContext, type SecureContext, TLSSocket, connect as tlsConnect } from "node:tls";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { formatAddress } from "../../mail/address.ts";
@@ -48,6 +49,8 @@ export interface Rig {
   /** Connects, and takes the greeting. */
   open(): Promise<Client>;
   connect(): Promise<Client>;
+  /** Runs a session on one end of a pair of streams; returns the other end. */
+  pair(): Duplex;
   stop(): Promise<void>;
 }
 
@@ -60,6 +63,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const context = options.certificate && createSecureContext(options.certificate);
   const server = createServer((socket) => {
     sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
     const endpoints = {
       clientAddress: socket.remoteAddress ?? "",
       clientPort: socket.remotePort ?? 0,
@@ -88,6 +92,19 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     protocol,
     controls,
     connect: () => openClient(port),
+    pair() {
+      const [ours, theirs] = duplexPair();
+      const endpoints = {
+        clientAddress: "192.0.2.1",
+        clientPort: 1,
+        localAddress: "192.0.2.2",
+        localPort: 25,
+      };
+      const services = makeServices(options, { messages, events, protocol, context });
+      const { clock = systemClock } = options;
+      startSession(ours as Socket, endpoints, services, { clock, implicitTls: false });
+      return theirs;
+    },
     async open() {
       const client = await openClient(port);
       await client.reply();

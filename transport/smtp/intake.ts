@@ -13,11 +13,11 @@ import { type Line, LineReader } from "./line-reader.ts";
 import type { Pace } from "./pace.ts";
 import {
   BAD_BASE64,
+  BEHIND_STARTTLS,
   LINE_TOO_LONG,
   MESSAGE_TOO_BIG,
   NOT_A_COMMAND,
   NOT_SMTP,
-  TALKED_TOO_SOON,
 } from "./replies.ts";
 import { knownVerb, runCommand } from "./verbs.ts";
 
@@ -115,7 +115,7 @@ export class Intake {
     // CVE-2011-0411: what came in clear behind STARTTLS must not be taken for what TLS protects.
     const isInjected = outcome.startTls === true && (hasRest || hasMore());
     const verb = knownVerb(command.verb);
-    return answer(verb, isInjected ? { reply: TALKED_TOO_SOON, disconnect: true } : outcome);
+    return answer(verb, isInjected ? { reply: BEHIND_STARTTLS, disconnect: true } : outcome);
   }
 
   #beginChunk(): Promise<void> | undefined {

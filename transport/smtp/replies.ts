@@ -52,5 +52,6 @@ export const BARE_CR_OR_LF: Reply = reply(550, "5.6.11", "Message contains bare 
 export const MESSAGE_TOO_BIG: Reply = reply(552, "5.3.4", "Message size exceeds the limit");
 export const NEEDS_SMTPUTF8: Reply = reply(553, "5.6.7", "Address needs SMTPUTF8");
 export const TALKED_TOO_SOON: Reply = reply(554, "5.5.0", "Command sent before the greeting");
+export const BEHIND_STARTTLS: Reply = reply(554, "5.5.0", "Command sent before the TLS handshake");
 export const NOT_SMTP: Reply = reply(554, "5.5.1", "This is an SMTP server");
 export const UNKNOWN_PARAMETER: Reply = reply(555, "5.5.4", "Parameter not recognized or not implemented");

@@ -59,7 +59,7 @@ describe("STARTTLS", () => {
     const started = await start();
     const client = await started.open();
     client.write("EHLO me\r\nSTARTTLS\r\nMAIL FROM:<evil@example>\r\n");
-    expect(await client.rest()).toMatch(/554 5\.5\.0 Command sent before the greeting\r\n$/);
+    expect(await client.rest()).toMatch(/554 5\.5\.0 Command sent before the TLS handshake\r\n$/);
     expect(started.controls[0]?.inTransaction()).toBe(false);
   });
 
