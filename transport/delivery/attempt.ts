@@ -9,6 +9,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Secrets } from "../../snapshot/schema.ts";
+import type { ClientOptions, OpenFailure } from "./client-options.ts";
 import type { DnsResolver } from "./dns.ts";
 import type { Hop } from "./hops.ts";
 import { addressesOf, type Host, hostsOf } from "./hosts.ts";
@@ -19,7 +20,6 @@ import type { PrepareJob } from "./prepare.ts";
 import { Tally } from "./recipients.ts";
 import { useSession } from "./session.ts";
 import { type ConnectorSettings, settingsOf } from "./settings.ts";
-import type { ClientOptions, OpenFailure } from "./smtp-client.ts";
 import { planTls, type TlsPlan } from "./tls-policy.ts";
 
 export interface AttemptDeps {

@@ -1,6 +1,14 @@
-/** Content as a host can take it: 8-bit and UTF-8 content is converted where the host offers no extension for it. */
+/**
+ * Content as a host can take it: 8-bit and UTF-8 content is converted where the host offers no extension for it.
+ *
+ * A body streams as it is, except when it must be converted: then it is read whole.
+ *
+ * @module
+ */
+import { type Address, isUtf8Address } from "../../mail/address.ts";
+import { downgradeUtf8, needsSmtpUtf8, to7Bit } from "../../mail/convert.ts";
 import type { HeaderField } from "../../mail/header.ts";
-import type { Body, Message } from "../../mail/message.ts";
+import type { Body, Message, Recipient } from "../../mail/message.ts";
 
 /** The host can't have the message as it is; `elsewhere`: another host may. */
 export interface ContentRefusal {
@@ -14,29 +22,68 @@ export interface FittedContent {
   readonly kind: "fitted";
   readonly header: readonly HeaderField[];
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly bodySize: number;
   readonly bodyType: "7BIT" | "8BITMIME";
+  readonly smtpUtf8: boolean;
 }
 
 interface ContentJob {
   readonly message: Message;
+  /** Those this host will be told of. */
+  readonly recipients: readonly Recipient[];
   readBody(body: Body): AsyncIterable<Uint8Array>;
 }
 
 /** Leaves the content alone where it can. */
 export async function fitContent(
-  { message, readBody }: ContentJob,
+  job: ContentJob,
   extensions: ReadonlyMap<string, string>,
 ): Promise<FittedContent | ContentRefusal> {
-  const { body, envelope, header } = message;
-  const octets = body.kind === "inline" ? body.bytes : readBody(body);
-  if (envelope.bodyType === "7BIT") return { kind: "fitted", header, body: octets, bodyType: "7BIT" };
-  if (envelope.bodyType === "8BITMIME" && extensions.has("8BITMIME")) {
-    return { kind: "fitted", header, body: octets, bodyType: "8BITMIME" };
+  const { message, recipients } = job;
+  const envelope = { ...message.envelope, recipients };
+  const international = needsSmtpUtf8({ envelope, header: message.header });
+  const smtpUtf8 = international && extensions.has("SMTPUTF8");
+  let { header } = message;
+  if (international && !smtpUtf8) {
+    const ascii = downgradeUtf8(header, envelope);
+    if (ascii.kind === "impossible") return refusal("5.6.7", "SMTPUTF8", ascii.reason);
+    header = ascii.header;
   }
-  return {
-    kind: "refused",
-    status: "5.6.3",
-    text: "The next hop does not take 8-bit content",
-    elsewhere: true,
-  };
+  const fitted = await fitBody(job, header, extensions.has("8BITMIME"));
+  return fitted.kind === "refused" ? fitted : { ...fitted, smtpUtf8 };
+}
+
+async function fitBody(
+  { message, readBody }: ContentJob,
+  header: readonly HeaderField[],
+  takes8Bit: boolean,
+): Promise<Omit<FittedContent, "smtpUtf8"> | ContentRefusal> {
+  const { body, envelope } = message;
+  const { bodyType } = envelope;
+  if (bodyType === "7BIT" || (bodyType === "8BITMIME" && takes8Bit)) {
+    const octets = body.kind === "inline" ? body.bytes : readBody(body);
+    return { kind: "fitted", header, body: octets, bodySize: body.size, bodyType };
+  }
+  // RFC 3030 §3: binary content goes by BDAT only, which we do not speak; RFC 6152 §3: nor 8-bit to who did not offer it.
+  const converted = to7Bit(header, await readWhole(body, readBody));
+  if (converted.kind === "impossible") return refusal("5.6.3", "8BITMIME", converted.reason);
+  const bodySize = converted.body.length;
+  return { kind: "fitted", header: converted.header, body: converted.body, bodySize, bodyType: "7BIT" };
+}
+
+async function readWhole(body: Body, readBody: ContentJob["readBody"]): Promise<Uint8Array> {
+  if (body.kind === "inline") return body.bytes;
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of readBody(body)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function refusal(status: string, extension: string, reason: string): ContentRefusal {
+  const text = `The next hop does not offer ${extension}, and the message can't be converted: ${reason}`;
+  return { kind: "refused", status, text, elsewhere: true };
+}
+
+/** Whether this host can be told of the address (RFC 6531 §3.5). */
+export function canName(address: Address | null, extensions: ReadonlyMap<string, string>): boolean {
+  return address === null || extensions.has("SMTPUTF8") || !isUtf8Address(address);
 }

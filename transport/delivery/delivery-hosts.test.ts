@@ -1,6 +1,4 @@
 /** Which host gets the message: DNS, smart hosts, failover, kept connections, windows. */
-import { connect } from "node:net";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { deliveryBench, deliveryJob, resultsOf, sendConnector } from "../../test/helpers/delivery.ts";
 import { type DnsZone, startDns } from "../../test/helpers/dns-server.ts";
@@ -23,14 +21,6 @@ async function bench(zone: DnsZone = {}, deps: Parameters<typeof deliveryBench>[
   const one = deliveryBench({ resolver: systemResolver([dns.server]), ...deps });
   open.push(dns, one);
   return one;
-}
-
-async function until(fact: () => boolean): Promise<void> {
-  const end = Date.now() + 5000;
-  while (!fact()) {
-    if (Date.now() > end) throw new Error("It did not come to be");
-    await delay(5);
-  }
 }
 
 /** Sinks on one port of several loopback addresses, as MX hosts need it. */
@@ -230,121 +220,5 @@ describe("deliver(), smart hosts", () => {
     );
     expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
     expect(sink.connections).toBe(0);
-  });
-});
-
-describe("deliver(), kept connections", () => {
-  test("after the connector's number of messages a new connection is made", async () => {
-    const sink = await sinkOf();
-    const { send } = await bench();
-    const connector = sendConnector({ port: sink.port, smtpMaxMessagesPerConnection: 3 });
-    for (let count = 0; count < 7; count += 1) await send(connector);
-    expect(sink.connections).toBe(3);
-    expect(sink.commands.filter((line) => line.endsWith("QUIT"))).toHaveLength(2);
-  });
-
-  test("an idle connection is told QUIT", async () => {
-    const sink = await sinkOf();
-    const { send, delivery } = await bench({}, { idleMs: 60 });
-    await send(sendConnector({ port: sink.port }));
-    expect(delivery.stats()).toEqual({ connections: 1, idle: 1 });
-    await until(() => sink.commands.some((line) => line.endsWith("QUIT")) && sink.open === 0);
-    expect(delivery.stats()).toEqual({ connections: 0, idle: 0 });
-  });
-
-  test.each([
-    { name: "was cut meanwhile", script: undefined },
-    {
-      name: "dies at MAIL",
-      script: ({ verb, nth }: { verb: string; nth: number }) =>
-        verb === "MAIL" && nth === 2 ? { destroy: true } : undefined,
-    },
-    {
-      name: "answers 421 at MAIL",
-      script: ({ verb, nth }: { verb: string; nth: number }) =>
-        verb === "MAIL" && nth === 2 ? { reply: "421 4.4.2 idle too long", close: true } : undefined,
-    },
-  ])("one that $name is replaced without a trace", async ({ script }) => {
-    const sink = await sinkOf(script === undefined ? {} : { script });
-    const { send } = await bench();
-    const connector = sendConnector({ port: sink.port });
-    await send(connector);
-    if (script === undefined) sink.cut();
-    const result = await send(connector);
-    expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
-    expect(result.backOffUntil).toBeUndefined();
-    expect(sink.connections).toBe(2);
-  });
-
-  test("one made under other settings is not used again", async () => {
-    const sink = await sinkOf();
-    const { send } = await bench();
-    await send(sendConnector({ port: sink.port }));
-    await send(sendConnector({ port: sink.port, fqdn: "new.test" }));
-    expect(sink.connections).toBe(2);
-    expect(sink.commands).toContain("2 EHLO new.test");
-  });
-
-  test("when all connections are taken, an idle one of another next hop makes room", async () => {
-    const [one, two] = [await sinkOf(), await sinkOf()];
-    const { send, delivery } = await bench({}, { limits: () => ({ maxOutboundConnections: 1 }) });
-    await send(sendConnector({ name: "default/a", port: one.port }));
-    await send(sendConnector({ name: "default/b", port: two.port }));
-    expect(delivery.stats()).toEqual({ connections: 1, idle: 1 });
-  });
-
-  test("slots are bounded by what may run in all", async () => {
-    const { delivery } = await bench({}, { limits: () => ({ maxOutboundConnections: 2 }) });
-    const connector = sendConnector({});
-    expect(delivery.slots(deliveryJob(connector).nextHop, connector)).toBe(2);
-  });
-
-  test("close() waits for what runs, quits what idles, and leaves no socket", async () => {
-    const sink = await sinkOf({ script: ({ verb }) => (verb === "CONTENT" ? { delayMs: 100 } : undefined) });
-    const { send, delivery } = await bench();
-    const running = send(sendConnector({ port: sink.port }));
-    await until(() => sink.commands.some((line) => line.endsWith("DATA")));
-    await delivery.close();
-    expect(resultsOf(await running)).toEqual(["relayed 2.0.0"]);
-    await until(() => sink.open === 0);
-    expect(sink.commands.at(-1)).toBe("1 QUIT");
-  });
-
-  test("two thousand messages under failures of all kinds leave no socket and no job behind", async () => {
-    const answers = [
-      "550 5.1.1 no",
-      "450 4.2.0 later",
-      { destroy: true },
-      { close: true },
-      { raw: "nonsense\r\n" },
-      { reply: "421 bye", close: true },
-    ];
-    let event = 0;
-    const sink = await sinkOf({
-      script: ({ verb }) => {
-        event += 1;
-        return verb !== "EHLO" && event % 17 === 0 ? answers[event % answers.length] : undefined;
-      },
-    });
-    const { send, delivery } = await bench();
-    const connector = sendConnector({ port: sink.port });
-    let left = 2000;
-    const worker = async () => {
-      while (left-- > 0)
-        expect((await send(connector, { to: ["a@x.example", "b@x.example"] })).outcomes).toHaveLength(2);
-    };
-    await Promise.all(Array.from({ length: 20 }, worker));
-    await delivery.close();
-    await until(() => sink.open === 0);
-    expect(delivery.stats()).toEqual({ connections: 0, idle: 0 });
-    expect(sink.messages.length).toBeGreaterThan(1000);
-  }, 60_000);
-
-  test("the sink itself still answers strangers after all that", async () => {
-    const sink = await sinkOf();
-    const socket = connect(sink.port, "127.0.0.1");
-    const greeting = await new Promise((resolve) => socket.once("data", (chunk) => resolve(String(chunk))));
-    socket.destroy();
-    expect(greeting).toBe("220 sink.test ESMTP\r\n");
   });
 });

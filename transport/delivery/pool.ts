@@ -7,7 +7,8 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
-import { type ClientOptions, type OpenFailure, openClient, SmtpClient } from "./smtp-client.ts";
+import type { ClientOptions, OpenFailure } from "./client-options.ts";
+import { openClient, SmtpClient } from "./smtp-client.ts";
 
 export interface PooledConnection {
   readonly client: SmtpClient;

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { formatAddress, formatPath, isUtf8Address } from "../../mail/address.ts";
+import { formatAddress, formatPath } from "../../mail/address.ts";
 import { formatHeader, type HeaderField } from "../../mail/header.ts";
-import { type Body, type Message, messageSize, type Recipient } from "../../mail/message.ts";
-import { type ContentRefusal, fitContent } from "./content.ts";
+import type { Body, Message, Recipient } from "../../mail/message.ts";
+import { type ContentRefusal, canName, type FittedContent, fitContent } from "./content.ts";
 import { withReturnPath } from "./return-path.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -44,59 +44,62 @@ export const utf8Refusal: ContentRefusal = {
 /** Fits message and envelope to the host. */
 export async function prepare(job: PrepareJob, host: HostTraits): Promise<Prepared | ContentRefusal> {
   const { message } = job;
-  const { envelope } = message;
+  const { extensions } = host;
   const early = refuseEnvelope(message, host);
   if (early !== undefined) return early;
-  const utf8 = host.extensions.has("SMTPUTF8");
-  const recipients = utf8 ? job.recipients : job.recipients.filter(({ address }) => !isUtf8Address(address));
-  const refused = utf8 ? [] : job.recipients.filter(({ address }) => isUtf8Address(address));
-  const content = await fitContent(job, host.extensions);
+  const recipients = job.recipients.filter(({ address }) => canName(address, extensions));
+  const refused = job.recipients.filter(({ address }) => !canName(address, extensions));
+  const content = await fitContent({ ...job, recipients }, extensions);
   if (content.kind === "refused") return content;
-  const header = host.lmtp ? withReturnPath({ header: content.header, envelope }) : content.header;
+  const { envelope } = message;
+  const header = headerOctets(
+    host.lmtp ? withReturnPath({ header: content.header, envelope }) : content.header,
+  );
+  const size = header.length + content.bodySize;
+  // RFC 1870 §4: 0 or nothing is no fixed limit.
+  const limit = Number(extensions.get("SIZE") ?? 0);
+  if (limit > 0 && size > limit) {
+    return refusal("5.3.4", `The message has ${size} octets, the next hop takes ${limit}`);
+  }
   return {
     kind: "ready",
     recipients,
     refused,
     transaction: {
-      mail: mailParameters(message, content.bodyType, host),
+      mail: mailParameters(message, { ...content, size }, host),
       rcpts: recipients.map((recipient) => rcptParameters(recipient, host)),
-      header: headerOctets(header),
+      header,
       body: content.body,
     },
   };
 }
 
 function refuseEnvelope(
-  message: Message,
+  { envelope }: Message,
   { extensions, lmtp, secure }: HostTraits,
 ): ContentRefusal | undefined {
-  const { envelope } = message;
-  if (envelope.sender !== null && isUtf8Address(envelope.sender) && !extensions.has("SMTPUTF8"))
-    return utf8Refusal;
+  if (!canName(envelope.sender, extensions)) return utf8Refusal;
   // RFC 8689 §4.2.1: neither without TLS nor to a host that would not keep the promise. LMTP is the end of the road.
   if (envelope.requireTls && !(secure && (lmtp || extensions.has("REQUIRETLS")))) {
-    return refusal("5.7.30", "The next hop does not support REQUIRETLS, which the sender demands", true);
-  }
-  // RFC 1870 §4: 0 or nothing is no fixed limit.
-  const limit = Number(extensions.get("SIZE") ?? 0);
-  const size = messageSize(message);
-  if (limit > 0 && size > limit) {
-    return refusal("5.3.4", `The message has ${size} octets, the next hop takes ${limit}`, true);
+    return refusal("5.7.30", "The next hop does not support REQUIRETLS, which the sender demands");
   }
   return undefined;
 }
 
-function refusal(status: string, text: string, elsewhere: boolean): ContentRefusal {
-  return { kind: "refused", status, text, elsewhere };
+function refusal(status: string, text: string): ContentRefusal {
+  return { kind: "refused", status, text, elsewhere: true };
 }
 
-function mailParameters(message: Message, bodyType: "7BIT" | "8BITMIME", host: HostTraits): string {
-  const { envelope } = message;
+function mailParameters(
+  { envelope }: Message,
+  { bodyType, smtpUtf8, size }: Pick<FittedContent, "bodyType" | "smtpUtf8"> & { readonly size: number },
+  host: HostTraits,
+): string {
   const { extensions } = host;
   const parts = [`<${formatPath(envelope.sender)}>`];
-  if (extensions.has("SIZE")) parts.push(`SIZE=${messageSize(message)}`);
+  if (extensions.has("SIZE")) parts.push(`SIZE=${size}`);
   if (bodyType === "8BITMIME") parts.push("BODY=8BITMIME");
-  if (envelope.smtpUtf8 && extensions.has("SMTPUTF8")) parts.push("SMTPUTF8");
+  if (smtpUtf8) parts.push("SMTPUTF8");
   if (envelope.requireTls && extensions.has("REQUIRETLS")) parts.push("REQUIRETLS");
   if (passesDsn(host)) {
     if (envelope.ret !== undefined) parts.push(`RET=${envelope.ret}`);
@@ -111,8 +114,8 @@ function rcptParameters({ address, notify, orcpt }: Recipient, host: HostTraits)
   if (passesDsn(host)) {
     if (notify !== undefined && notify.length > 0) parts.push(`NOTIFY=${notify.join(",")}`);
     // RFC 6533 §3: an internationalized ORCPT needs SMTPUTF8.
-    const sendable = orcpt !== undefined && (/^[\x20-\x7e]*$/.test(orcpt) || host.extensions.has("SMTPUTF8"));
-    if (sendable) parts.push(`ORCPT=${xtext(orcpt)}`);
+    if (orcpt !== undefined && (/^[\x20-\x7e]*$/.test(orcpt) || host.extensions.has("SMTPUTF8")))
+      parts.push(`ORCPT=${xtext(orcpt)}`);
   }
   return parts.join(" ");
 }

@@ -1,6 +1,6 @@
 /** Settings of a connector with its Secrets looked up: what a connection is made with, and a fingerprint of it all. */
 import type { Secrets, SendConnectorEntry } from "../../snapshot/schema.ts";
-import type { ClientOptions } from "./smtp-client.ts";
+import type { ClientOptions } from "./client-options.ts";
 import type { TlsSecrets } from "./tls-policy.ts";
 
 export interface ConnectorSettings {

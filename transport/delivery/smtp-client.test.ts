@@ -9,7 +9,8 @@ import SMTPConnection from "nodemailer/lib/smtp-connection";
 import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../lib/clock.ts";
 import { type SinkOptions, startSink } from "../../test/helpers/sink.ts";
-import { type ClientOptions, openClient, SmtpClient } from "./smtp-client.ts";
+import type { ClientOptions } from "./client-options.ts";
+import { openClient, SmtpClient } from "./smtp-client.ts";
 
 const open: { close(): void | Promise<void> }[] = [];
 afterEach(async () => {

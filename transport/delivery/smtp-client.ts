@@ -9,44 +9,12 @@
  * @module
  */
 import type { Socket } from "node:net";
-import type { ConnectionOptions, TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
-import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/log.ts";
+import type { ClientOptions, OpenFailure } from "./client-options.ts";
+import { Deadline } from "./deadline.ts";
 import { clean, type Loss, type Phase, parseRemoteReply, type RemoteReply } from "./outcome.ts";
-
-export interface ClientOptions {
-  readonly address: string;
-  readonly port: number;
-  /** The host's name as configured or found in DNS, for SNI and certificates. */
-  readonly host: string;
-  readonly lmtp: boolean;
-  /** Name in EHLO. */
-  readonly name: string;
-  readonly localAddress: string | undefined;
-  readonly tls: {
-    readonly use: "never" | "if offered" | "always";
-    readonly implicit: boolean;
-    readonly options: ConnectionOptions;
-  };
-  readonly auth:
-    | {
-        readonly mechanism: "Plain" | "Login";
-        readonly username: string;
-        readonly password: string;
-        readonly allowInsecure: boolean;
-      }
-    | undefined;
-  readonly timeouts: { readonly connectMs: number; readonly replyMs: number; readonly finalMs: number };
-  readonly clock: Clock;
-  /** Gets the dialogue, never content or credentials. */
-  readonly protocolLog: Logger | undefined;
-}
-
-export interface OpenFailure {
-  readonly phase: Phase;
-  readonly answer: RemoteReply | Loss;
-}
 
 interface Waiting {
   readonly resolve: (answer: RemoteReply | Loss) => void;
@@ -110,14 +78,13 @@ export class SmtpClient {
   #failure: SessionError | undefined;
   #loss: Loss | undefined;
   #wake: (() => void) | undefined;
-  #deadline = Number.POSITIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #timerDue = 0;
+  readonly #deadline: Deadline;
   #authenticating = false;
 
   constructor(options: ClientOptions) {
     this.options = options;
-    const { tls, timeouts } = options;
+    const { tls, timeouts, protocolLog } = options;
+    this.#deadline = new Deadline(options.clock, () => this.#expire());
     this.#session = new Session({
       host: options.address,
       port: options.port,
@@ -134,8 +101,11 @@ export class SmtpClient {
       socketTimeout: Math.max(timeouts.replyMs, timeouts.finalMs) + 60_000,
       socketCloseTimeout: 1000,
       maxResponseSize: 64 * 1024,
-      logger: options.protocolLog === undefined ? false : this.#protocolLogger(options.protocolLog),
-      transactionLog: options.protocolLog !== undefined,
+      logger:
+        protocolLog === undefined
+          ? false
+          : protocolLogger(protocolLog, options.address, () => this.#authenticating),
+      transactionLog: protocolLog !== undefined,
       ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
     });
     this.#session.on("error", (error: SessionError) => this.#lose(error));
@@ -159,7 +129,7 @@ export class SmtpClient {
 
   async connect(): Promise<OpenFailure | undefined> {
     // nodemailer watches connecting and the greeting; this also bounds a peer that trickles its EHLO reply.
-    this.#arm(this.options.timeouts.connectMs + this.options.timeouts.replyMs);
+    this.#deadline.set(this.options.timeouts.connectMs + this.options.timeouts.replyMs);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       this.#session.connect((error) => {
@@ -168,7 +138,7 @@ export class SmtpClient {
       });
     });
     this.#wake = undefined;
-    this.#disarm();
+    this.#deadline.clear();
     return this.#loss === undefined ? undefined : this.#openFailure(this.#failure);
   }
 
@@ -182,7 +152,7 @@ export class SmtpClient {
     if (!this.#session.allowsAuth) {
       return { phase: "auth", answer: { lost: true, reason: "the host does not offer AUTH" } };
     }
-    this.#arm(this.options.timeouts.replyMs);
+    this.#deadline.set(this.options.timeouts.replyMs);
     this.#authenticating = true;
     const error = await new Promise<SessionError | undefined>((resolve) => {
       this.#wake = () => resolve(this.#failure);
@@ -193,7 +163,7 @@ export class SmtpClient {
     });
     this.#authenticating = false;
     this.#wake = undefined;
-    this.#disarm();
+    this.#deadline.clear();
     if (error === undefined && this.#loss === undefined) return undefined;
     const reply = parseRemoteReply(error?.response ?? "");
     return { phase: "auth", answer: reply ?? { lost: true, reason: "authentication failed" } };
@@ -212,7 +182,7 @@ export class SmtpClient {
     if (this.#loss !== undefined) return Promise.resolve(this.#loss);
     return new Promise((resolve) => {
       this.#waiting.push({ resolve, timeoutMs });
-      this.#arm(timeoutMs);
+      this.#deadline.set(timeoutMs);
       this.#session._responseActions.push((line) => this.#answer(line));
     });
   }
@@ -235,7 +205,7 @@ export class SmtpClient {
   /** Writes octets as they are; a promise when the socket is full: await it before writing more. */
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#loss !== undefined || this.#socket.write(chunk)) return undefined;
-    this.#arm(this.options.timeouts.replyMs);
+    this.#deadline.set(this.options.timeouts.replyMs);
     return new Promise((resolve) => {
       this.#wake = resolve;
       this.#socket.once("drain", resolve);
@@ -244,7 +214,7 @@ export class SmtpClient {
 
   /** From now on the peer has this long to answer. */
   wait(timeoutMs: number): void {
-    if (this.#waiting.length > 0) this.#arm(timeoutMs);
+    if (this.#waiting.length > 0) this.#deadline.set(timeoutMs);
   }
 
   /** Ends any transaction (RFC 5321 §4.1.1.5). False: the connection is of no more use. */
@@ -276,8 +246,8 @@ export class SmtpClient {
     const waiting = this.#waiting.shift();
     const reply = parseRemoteReply(line);
     const next = this.#waiting[0];
-    if (next === undefined) this.#disarm();
-    else this.#arm(next.timeoutMs);
+    if (next === undefined) this.#deadline.clear();
+    else this.#deadline.set(next.timeoutMs);
     waiting?.resolve(reply ?? { lost: true, reason: `garbled reply: ${clean(line)}` });
     if (reply === undefined) this.close();
   }
@@ -286,10 +256,15 @@ export class SmtpClient {
     if (this.#loss !== undefined) return;
     this.#failure = error;
     this.#loss = { lost: true, reason: this.#reasonOf(error) };
-    clearTimeout(this.#timer);
+    this.#deadline.stop();
     for (const { resolve } of this.#waiting.splice(0)) resolve(this.#loss);
     this.#wake?.();
     this.onLost?.();
+  }
+
+  #expire(): void {
+    this.#lose(Object.assign(new Error("no answer in time"), { timeoutType: "REPLY_TIMEOUT" }));
+    this.close();
   }
 
   #reasonOf(error: SessionError | undefined): string {
@@ -320,40 +295,15 @@ export class SmtpClient {
       ? "ehlo"
       : "greeting";
   }
+}
 
-  /** One timer a connection, moved only when it would fire too late: no timer a message. */
-  #arm(ms: number): void {
-    if (this.#loss !== undefined) return;
-    this.#deadline = this.options.clock.now() + ms;
-    if (this.#timer !== undefined && this.#timerDue <= this.#deadline) return;
-    clearTimeout(this.#timer);
-    this.#timerDue = this.#deadline;
-    this.#timer = setTimeout(() => this.#onTimer(), ms).unref();
-  }
-
-  #disarm(): void {
-    this.#deadline = Number.POSITIVE_INFINITY;
-  }
-
-  #onTimer(): void {
-    this.#timer = undefined;
-    if (this.#deadline === Number.POSITIVE_INFINITY) return;
-    const left = this.#deadline - this.options.clock.now();
-    if (left > 0) {
-      this.#arm(left);
-      return;
-    }
-    this.#lose(Object.assign(new Error("no answer in time"), { timeoutType: "REPLY_TIMEOUT" }));
-    this.close();
-  }
-
-  #protocolLogger(log: Logger) {
-    const quiet = () => {};
-    const debug = (fields: { tnx?: string }, text: string) => {
-      if (fields.tnx !== "client" && fields.tnx !== "server") return;
-      const line = this.#authenticating && fields.tnx === "client" ? "AUTH [hidden]" : clean(text);
-      log.info({ remote: this.options.address, from: fields.tnx, line }, "smtp dialogue");
-    };
-    return { trace: quiet, debug, info: quiet, warn: quiet, error: quiet, fatal: quiet, level: quiet };
-  }
+/** nodemailer's logger: the dialogue alone. It hides passwords itself; while authenticating we hide the rest too. */
+function protocolLogger(log: Logger, remote: string, isSecret: () => boolean) {
+  const quiet = () => {};
+  const debug = ({ tnx }: { tnx?: string }, text: string) => {
+    if (tnx !== "client" && tnx !== "server") return;
+    const line = tnx === "client" && isSecret() ? "AUTH [hidden]" : clean(text);
+    log.info({ remote, from: tnx, line }, "smtp dialogue");
+  };
+  return { trace: quiet, debug, info: quiet, warn: quiet, error: quiet, fatal: quiet, level: quiet };
 }
