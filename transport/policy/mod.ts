@@ -20,7 +20,10 @@ export type ContentEdit =
       readonly fallbackAction: "Wrap" | "Ignore" | "Reject";
     };
 
-/** Recipients that share one fate and one content. */
+/**
+ * Recipients that share one fate and one content. A redirected copy may have `added` ones only. Of a rejected copy,
+ * `recipients` are those the sender wrote to, also when a rule had redirected them.
+ */
 export interface PolicyCopy {
   readonly recipients: readonly Recipient[];
   readonly edits: readonly ContentEdit[];
@@ -33,7 +36,7 @@ export interface PolicyCopy {
   readonly requireTls: boolean;
   readonly priority: Priority;
   readonly stamps: Readonly<Record<string, string>>;
-  /** Recipients that rules added or redirected to; they must be resolved again. */
+  /** Recipients that rules added or redirected to; they must be resolved again. Empty unless the fate is "deliver". */
   readonly added: readonly Recipient[];
 }
 
@@ -48,6 +51,7 @@ export interface RuleTrace {
   readonly rule: string;
   readonly mode: "Enforce" | "Audit";
   readonly outcome: "matched" | "not-matched" | "excepted" | "inactive" | "error";
+  /** Empty in a rule that has no conditions, or that an earlier rule's end kept from being tried. */
   readonly predicates: readonly PredicateResult[];
   /** Names of the actions taken (or, in Audit, that would have been). */
   readonly actions: readonly string[];

@@ -156,6 +156,38 @@ describe("createRuleIndex()", () => {
     );
   });
 
+  test("a recipient among others fares as it would alone", () => {
+    const judgesAll = /anyOf(?:To|Cc|Recipient)|recipientCountOver/;
+    const names = Object.keys(predicates).filter((name) => !judgesAll.test(name));
+    const own = fc
+      .uniqueArray(fc.constantFrom(...names), { minLength: 1, maxLength: 2 })
+      .chain((chosen) => fc.record(Object.fromEntries(chosen.map((name) => [name, predicates[name]!]))));
+    const quiet = fc.record({
+      conditions: maybe(own),
+      exceptions: maybe(own),
+      actions: actions.filter((one) => !/redirect|copyTo|blindCopyTo/i.test(Object.keys(one).join())),
+      stopRuleProcessing: fc.boolean(),
+      onError: fc.constant("Ignore"),
+    });
+    fc.assert(
+      fc.property(fc.array(quiet, { maxLength: 6 }), message, (specs, input) => {
+        const rules = compileRules(
+          specs.map((one) => rule(one)),
+          { domains },
+        );
+        const together = rules.apply(input).copies;
+        for (const recipient of input.recipients) {
+          const copy = together.find(({ recipients }) => recipients.includes(recipient));
+          const [alone] = rules.apply({ ...input, recipients: [recipient] }).copies;
+          const isJudged = copy?.fate.kind === "reject" || copy?.fate.kind === "delete";
+          if (isJudged) expect(copy?.fate).toEqual(alone?.fate);
+          else expect({ ...copy, recipients: [] }).toEqual({ ...alone, recipients: [] });
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   test("a rule whose keys the message lacks is not even tried", () => {
     let compiled = 0;
     let tested = 0;
