@@ -23,6 +23,8 @@ export interface Recipient {
   readonly notify?: readonly Notify[] | undefined;
   /** RFC 3461 §4.2, xtext decoded: "rfc822;ann@example.com". */
   readonly orcpt?: string | undefined;
+  /** The mailbox's own copy of a forwarded message: its forward is not followed again when the message is resolved anew. */
+  readonly forwarded?: true | undefined;
 }
 
 /** RFC 5321 §2.3.1 envelope with the parameters of its extensions. */

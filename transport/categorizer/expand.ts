@@ -80,7 +80,7 @@ function visit(walk: Walk, recipient: Recipient): void {
   walk.visits += 1;
   if (isTooLarge(walk)) return;
   const record = walk.options.domains.lookup(recipient.address);
-  if (record === undefined || record.kind === "mailbox" || !mayExpand(walk, recipient)) {
+  if (record === undefined || record.kind === "mailbox" || isFinal(walk, recipient, record)) {
     arrive(walk, recipient);
     return;
   }
@@ -98,9 +98,11 @@ function visit(walk: Walk, recipient: Recipient): void {
   }
 }
 
-/** On Edge only <postmaster> without a domain is rewritten, since nothing routes it (RFC 5321 §4.5.1). */
-function mayExpand({ options }: Walk, { address }: Recipient): boolean {
-  return options.role === "Hub" || address.domain === "";
+function isFinal({ options }: Walk, { address, forwarded }: Recipient, record: Redirection): boolean {
+  // A message that waited and is resolved anew was forwarded before: the forward must not get it twice.
+  if (forwarded && record.kind === "forward" && record.keepCopy) return true;
+  // On Edge only <postmaster> without a domain is rewritten, since nothing routes it (RFC 5321 §4.5.1).
+  return options.role === "Edge" && address.domain !== "";
 }
 
 function follow(walk: Walk, recipient: Recipient, record: Redirection): void {
@@ -137,7 +139,7 @@ function followForward(
   const isSingle = forward.targets.length === 1 && !forward.keepCopy;
   // RFC 3461 §5.2.7.3: of several targets at most one may report success; the mailbox does, else "expanded".
   const notify = isSingle ? recipient.notify : withoutSuccess(recipient.notify);
-  if (forward.keepCopy) arrive(walk, recipient);
+  if (forward.keepCopy) arrive(walk, { ...recipient, forwarded: true });
   else if (!isSingle && wantsSuccess(recipient.notify)) walk.expanded.push(recipient);
   for (const target of forward.targets) visit(walk, redirect(recipient, target, notify));
 }

@@ -29,7 +29,9 @@ export function mergeNotify(a: NotifySet, b: NotifySet): NotifySet {
 /** Two recipients that are one mailbox: the first stays, NOTIFY is merged. */
 export function mergeRecipients(first: Recipient, second: Recipient): Recipient {
   const notify = mergeNotify(first.notify, second.notify);
-  return notify === first.notify ? first : { ...first, notify };
+  const forwarded = first.forwarded ?? second.forwarded;
+  const isSame = notify === first.notify && forwarded === first.forwarded;
+  return isSame ? first : { ...first, notify, ...(forwarded && { forwarded }) };
 }
 
 /** Equal for equal wishes. */

@@ -198,6 +198,13 @@ describe("resolveRecipients()", () => {
   });
 });
 
+test("a mailbox that no longer keeps a copy is forwarded anew", () => {
+  const kept = resolve([to("kept")]).recipients.filter(({ forwarded }) => forwarded);
+  expect(kept.map(({ address }) => short(address))).toEqual(["kept"]);
+  const moved = tableOf({ forwards: [forward("kept", ["new@away.example"])] });
+  expect(goesTo(resolve(kept, { domains: moved }))).toEqual(["new@away.example"]);
+});
+
 describe("NOTIFY and ORCPT", () => {
   const S: readonly Notify[] = ["SUCCESS", "FAILURE"];
   test.each([
@@ -456,6 +463,22 @@ describe("on any graph", () => {
         }
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test("resolving anew what was resolved changes nothing: no forward gets the message twice", () => {
+    fc.assert(
+      fc.property(graph, given, fc.boolean(), (recipients, list, senderIsInternal) => {
+        const table = tableOf(recipients);
+        const input = list.map(([text, wish]) => to(text, wish && { notify: wish }));
+        const first = resolve(input, { domains: table, senderIsInternal });
+        for (const part of [first.recipients, ...first.recipients.map((recipient) => [recipient])]) {
+          const again = resolve(part, { domains: table, senderIsInternal });
+          expect(again.recipients).toEqual(part);
+          expect([again.failed, again.expanded]).toEqual([[], []]);
+        }
+      }),
+      { numRuns: 300 },
     );
   });
 

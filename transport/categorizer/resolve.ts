@@ -50,16 +50,17 @@ export function resolveRecipients(recipients: readonly Recipient[], options: Res
   return { recipients: [...results.recipients.values()], failed, expanded, steps };
 }
 
-/** Equal for recipients that expand alike: the same record (or address) and the same NOTIFY. */
+/** Equal for recipients that expand alike: the same record (or address), the same NOTIFY, forwarded or not. */
 function expansionKey(
-  { address, notify }: Recipient,
+  { address, notify, forwarded }: Recipient,
   record: RecipientRecord | undefined,
   ids: Map<RecipientRecord, number>,
 ): string {
-  if (record === undefined || record.kind === "mailbox") return `${addressKey(address)} ${notifyKey(notify)}`;
+  if (record === undefined || record.kind === "mailbox")
+    return `${addressKey(address)} ${notifyKey(notify)} ${forwarded}`;
   const id = ids.get(record) ?? ids.size;
   ids.set(record, id);
-  return `${id} ${notifyKey(notify)}`;
+  return `${id} ${notifyKey(notify)} ${forwarded}`;
 }
 
 function commit(recipient: Recipient, expansion: Expansion, results: Results): void {
