@@ -8,5 +8,5 @@ export function mountSmallDisk(directory: string, size: string): (() => void) | 
   } catch {
     return undefined;
   }
-  return () => void execFileSync("umount", [directory], { stdio: "ignore" });
+  return () => void execFileSync("umount", ["-l", directory], { stdio: "ignore" });
 }

@@ -10,9 +10,10 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Body } from "../../mail/message.ts";
+import { flushFolder } from "./flush-folder.ts";
 import type { BodyWriter } from "./mod.ts";
 
 /** A body file is missing, cut short or altered. */
@@ -61,6 +62,7 @@ export async function openBodies(
 ): Promise<Bodies> {
   const { directory } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await flushFolder(dirname(directory));
   const keep = new Set(named.map(({ name }) => name));
   for (const file of await readdir(directory)) {
     if (!keep.has(file)) await unlink(join(directory, file));
@@ -68,7 +70,7 @@ export async function openBodies(
   let total = named.reduce((sum, { size }) => sum + size, 0);
   /** Finished files that no row names yet. */
   const unclaimed = new Set<string>();
-  const flushFolder = shareFlush(directory);
+  const flush = shareFlush(directory);
 
   const remove = (file: string) => {
     const size = FILE_NAME.exec(file)?.[1];
@@ -80,7 +82,7 @@ export async function openBodies(
     writer: () =>
       new StreamedBody(options, async (from, file, size) => {
         await rename(join(directory, from), join(directory, file));
-        await flushFolder();
+        await flush();
         unclaimed.add(file);
         total += size;
       }),
@@ -262,16 +264,8 @@ function damaged(file: string, cause: unknown): unknown {
 function shareFlush(directory: string): () => Promise<void> {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
-  const flush = async () => {
-    const folder = await open(directory, "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
-  };
   const start = () => {
-    running = flush().finally(() => {
+    running = flushFolder(directory).finally(() => {
       running = undefined;
     });
     return running;

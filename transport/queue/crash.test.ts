@@ -150,13 +150,39 @@ describe("a full disk", () => {
       expect(faults.length).toBeGreaterThan(0);
       const accepted = results.length - refused.length;
       expect(await queue.store.select({})).toHaveLength(accepted + 1);
+      fillDisk(join(directory, "filler"), 6 * 1024 * 1024);
+      await queue.apply({ remove: ["first"] });
       rmSync(join(directory, "filler"));
-      await queue.apply({ insert: [queueItem({ id: "last", body })], remove: ["first"] });
+      await queue.apply({ insert: [queueItem({ id: "last", body })] });
       await queue.close();
       const again = await open();
       expect(await again.store.select({})).toHaveLength(accepted + 1);
       expect(await again.store.get("last")).toBeDefined();
       await again.close();
+    } finally {
+      unmount();
+    }
+  });
+});
+
+describe("a disk filled up by others", () => {
+  test("does not keep delivered messages from being removed", async ({ skip }) => {
+    const unmount = mountSmallDisk(directory, "12m");
+    if (unmount === undefined) return skip("no right to mount a small disk");
+    try {
+      const items = (run: string) =>
+        Array.from({ length: 90 }, (_, n) => queueItem({ id: `${run}${n}`, body }));
+      const body = "x".repeat(25_000);
+      let queue = await open();
+      await queue.apply({ insert: items("a") });
+      await queue.close();
+      queue = await open();
+      await queue.apply({ remove: idsOf(items("a")) });
+      await queue.apply({ insert: items("b") });
+      fillDisk(join(directory, "filler"), 12 * 1024 * 1024);
+      for (const id of idsOf(items("b"))) await queue.apply({ remove: [id] });
+      expect(await queue.store.select({})).toEqual([]);
+      await queue.close();
     } finally {
       unmount();
     }
@@ -216,14 +242,12 @@ async function readAll(queue: Queue): Promise<number> {
 }
 
 function fillDisk(path: string, octets: number): void {
-  const block = 64 * 1024;
-  let written = 0;
-  while (written < octets) {
+  const block = Buffer.alloc(4096);
+  for (let written = 0; written < octets; written += block.length) {
     try {
-      writeFileSync(path, Buffer.alloc(block), { flag: "a" });
+      writeFileSync(path, block, { flag: "a" });
     } catch {
-      return;
+      return; // Full, as it should be.
     }
-    written += block;
   }
 }

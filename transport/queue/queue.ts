@@ -7,10 +7,11 @@
  * @module
  */
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { serveAdmin } from "./admin-socket.ts";
 import { openBodies } from "./bodies.ts";
+import { flushFolder } from "./flush-folder.ts";
 import { lockFolder } from "./lock.ts";
 import { openMarks, readMarks } from "./marks.ts";
 import type { Queue } from "./mod.ts";
@@ -50,6 +51,7 @@ const POISON_THRESHOLD = 2;
 /** Opens the queue of a state folder, or makes it. */
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  await flushFolder(dirname(options.directory));
   const lock = lockFolder(options.directory);
   const closers: (() => unknown)[] = [() => lock.release()];
   const closeAll = async () => {

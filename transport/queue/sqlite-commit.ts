@@ -41,6 +41,7 @@ export interface BatchResult {
   readonly unnamed: readonly string[];
 }
 
+const SQLITE_FULL = 13;
 const CHANGING = ITEM_COLUMNS.slice(0, -FIXED_COLUMNS);
 const INSERT_ITEM = `INSERT INTO items (${ITEM_COLUMNS.join(", ")}) VALUES (${ITEM_COLUMNS.map(() => "?").join(", ")})`;
 const INSERT_CONTENT = "INSERT INTO content (item, header, body) VALUES (?, ?, ?)";
@@ -62,7 +63,10 @@ export function commitBatch(
   changes: readonly PackedChange[],
   octets: Uint8Array,
 ): BatchResult {
-  const together = transact(database, statement, changes, octets);
+  let together = transact(database, statement, changes, octets);
+  if (!Array.isArray(together) && together.code === SQLITE_FULL && makeRoom(database)) {
+    together = transact(database, statement, changes, octets);
+  }
   if (Array.isArray(together)) return { faults: changes.map(() => null), unnamed: together };
   if (changes.length === 1) return { faults: [together], unnamed: [] };
   const unnamed: string[] = [];
@@ -73,6 +77,16 @@ export function commitBatch(
     return null;
   });
   return { faults, unnamed };
+}
+
+/** Brings the log home, so that it is written from its start again: its space is ours even on a full disk. */
+function makeRoom(database: DatabaseSync): boolean {
+  try {
+    database.exec("PRAGMA wal_checkpoint(RESTART)");
+    return true;
+  } catch {
+    return false; // The fault that brought us here is the one to report.
+  }
 }
 
 /** One transaction: the body files it left without a name, or the fault that undid it. */
