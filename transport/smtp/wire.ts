@@ -83,7 +83,8 @@ class Connection extends SMTPConnection {
   readonly #events: WireEvents;
   readonly #options: WireOptions;
   readonly #host: Host;
-  #corked = false;
+  /** Replies of this turn of the event loop. */
+  #unsent = "";
 
   constructor(socket: Socket | TLSSocket, options: WireOptions, events: WireEvents) {
     const host = makeHost(options, events);
@@ -104,12 +105,14 @@ class Connection extends SMTPConnection {
     const socket = this._socket;
     // While the handshake runs, _socket is the plaintext one: nothing may be written to it.
     if (this._upgrading || socket.destroyed || !socket.writable) return lines;
-    this.#cork();
-    socket.write(`${lines.join("\r\n")}\r\n`);
+    // Replies leave in one packet when one packet brought their commands (RFC 2920 §3.2).
+    if (this.#unsent === "") process.nextTick(() => this.#flush());
+    this.#unsent += `${lines.join("\r\n")}\r\n`;
     return lines;
   }
 
   drained(): Promise<void> | undefined {
+    this.#flush();
     const socket = this._socket;
     if (!socket.writableNeedDrain || socket.destroyed) return undefined;
     return new Promise((resolve) => {
@@ -132,7 +135,7 @@ class Connection extends SMTPConnection {
     const context = this.#options.secureContext("");
     if (context === undefined || !this._parser) return false;
     this.#host.secureContext.set("*", context);
-    this.#uncork();
+    this.#flush();
     const socket = this._socket;
     // upgrade() takes every listener off the socket; the service's own must hear it close.
     const onClose = socket.rawListeners("close") as (() => void)[];
@@ -150,7 +153,7 @@ class Connection extends SMTPConnection {
   }
 
   override close(): void {
-    this.#uncork();
+    this.#flush();
     super.close();
   }
 
@@ -172,18 +175,12 @@ class Connection extends SMTPConnection {
     this._socket.destroy();
   }
 
-  // Replies leave in one packet when one packet brought their commands (RFC 2920 §3.2).
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = true;
-    this._socket.cork();
-    process.nextTick(() => this.#uncork());
-  }
-
-  #uncork(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this._socket.uncork();
+  #flush(): void {
+    const text = this.#unsent;
+    if (text === "") return;
+    this.#unsent = "";
+    const socket = this._socket;
+    if (!socket.destroyed && socket.writable) socket.write(text, "latin1"); // replies are ASCII
   }
 }
 
