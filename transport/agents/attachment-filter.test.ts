@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { MimePart } from "../../mail/mime.ts";
+import { parseHeader } from "../../mail/header.ts";
+import { type MimePart, scanMime } from "../../mail/mime.ts";
 import { makeContent, makeTools } from "../../test/helpers/agent-facts.ts";
 import type { SettingsOf } from "./agent.ts";
 import { attachmentFilter, effectiveName } from "./attachment-filter.ts";
@@ -115,6 +116,60 @@ describe("what happens", () => {
 
   test("without entries nothing is scanned", () => {
     expect(build({ entries: [] })).toEqual({});
+  });
+});
+
+describe("as messages hide it", () => {
+  const LIMITS = { maxParts: 100, maxDepth: 10, maxText: 1_000 };
+  const message = (lines: readonly string[]) => {
+    const header = parseHeader('Content-Type: multipart/mixed; boundary="b"\r\n');
+    const body = ["--b", "Content-Type: text/plain", "", "hello", "--b", ...lines, "--b--", ""].join("\r\n");
+    return scanMime(header, [Buffer.from(body, "latin1")], LIMITS);
+  };
+  const exe = Buffer.from("MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0", "latin1").toString("base64");
+  test.each([
+    {
+      name: "a name in pieces (RFC 2231)",
+      lines: [
+        "Content-Type: application/pdf",
+        "Content-Disposition: attachment; filename*0=se; filename*1=tup.e; filename*2=xe",
+        "",
+        "x",
+      ],
+    },
+    {
+      name: "a percent-encoded name",
+      lines: [
+        "Content-Type: application/pdf",
+        "Content-Disposition: attachment; filename*=utf-8''setup%2Eexe",
+        "",
+        "x",
+      ],
+    },
+    {
+      name: "an encoded word as a name",
+      lines: ['Content-Type: application/pdf; name="=?utf-8?B?c2V0dXAuZXhl?="', "", "x"],
+    },
+    {
+      name: "octets under a harmless name and type",
+      lines: ["Content-Type: image/jpeg; name=cat.jpg", "Content-Transfer-Encoding: base64", "", exe],
+    },
+    {
+      name: "a part of an attached message",
+      lines: ["Content-Type: message/rfc822", "", "Content-Type: application/pdf; name=setup.exe", "", "x"],
+    },
+  ])("$name is hit", async ({ lines }) => {
+    const mime = await message(lines);
+    expect(await build().onEndOfData?.({ ...makeContent(), mime: () => Promise.resolve(mime) })).toEqual(
+      rejected,
+    );
+  });
+
+  test("a harmless message passes", async () => {
+    const mime = await message(["Content-Type: image/jpeg; name=cat.jpg", "", "x"]);
+    expect(
+      await build().onEndOfData?.({ ...makeContent(), mime: () => Promise.resolve(mime) }),
+    ).toBeUndefined();
   });
 });
 
