@@ -8,18 +8,19 @@ import type { Predicate } from "./predicate.ts";
 export type Conditions = NonNullable<RuleEntry["conditions"]>;
 export type PredicateName = Exclude<keyof Conditions, "anyOf">;
 
-/** A pattern with the text that every match must hold, folded; undefined: none is known. */
+/** A pattern that is built when it is first run: most never are, and one takes 8 kB. */
 export interface CompiledPattern {
-  readonly pattern: Pattern;
+  /** Text that every match must hold, folded; undefined: none is known. */
   readonly literal: string | undefined;
+  /** A string says what is wrong with the pattern. */
+  build(): Pattern | string;
 }
 
 export interface FactoryContext {
   readonly senderAddressLocation: RuleEntry["senderAddressLocation"];
   /** Puts a word into the scan that all rules share; returns it folded. */
   addWord(word: string): string;
-  /** A string says what is wrong with the pattern. */
-  compilePattern(source: string): CompiledPattern | string;
+  compilePattern(source: string): CompiledPattern;
 }
 
 export type Factory<Name extends PredicateName> = (

@@ -188,7 +188,7 @@ describe("createRuleIndex()", () => {
     );
   });
 
-  test("a rule whose keys the message lacks is not even tried", () => {
+  test("a rule whose keys the message lacks is not even tried, nor are its patterns built", () => {
     let compiled = 0;
     let tested = 0;
     const regexp = {
@@ -208,7 +208,7 @@ describe("createRuleIndex()", () => {
     );
     const rules = compileRules(entries, { domains, regexp });
     rules.apply(mail({ sender: "a@d7.example" }));
-    expect({ compiled, tested }).toEqual({ compiled: 1000, tested: 1 });
+    expect({ compiled, tested }).toEqual({ compiled: 1, tested: 1 });
   });
 
   test("a pattern whose literal the text lacks is not run", () => {

@@ -34,16 +34,16 @@ export interface RuleCompiler {
 
 export function createRuleCompiler(engine: RegexpEngine = { compile: compilePattern }): RuleCompiler {
   const words = new Set<string>();
-  const patterns = new Map<string, CompiledPattern | string>();
+  const patterns = new Map<string, CompiledPattern>();
   const addWord = (text: string) => {
     const folded = foldText(text.trim());
     words.add(folded);
     return folded;
   };
-  const readPattern = (source: string): CompiledPattern | string => {
-    const known = patterns.get(source) ?? tryPattern(source, engine);
+  const readPattern = (source: string): CompiledPattern => {
+    const known = patterns.get(source) ?? lazyPattern(source, engine);
     patterns.set(source, known);
-    if (typeof known !== "string" && known.literal !== undefined) words.add(known.literal);
+    if (known.literal !== undefined) words.add(known.literal);
     return known;
   };
   return {
@@ -84,9 +84,20 @@ function compileAlternatives(
   );
 }
 
-function tryPattern(source: string, engine: RegexpEngine): CompiledPattern | string {
+function lazyPattern(source: string, engine: RegexpEngine): CompiledPattern {
+  let built: Pattern | string | undefined;
+  return {
+    literal: requiredLiteral(source),
+    build() {
+      built ??= tryPattern(source, engine);
+      return built;
+    },
+  };
+}
+
+function tryPattern(source: string, engine: RegexpEngine): Pattern | string {
   try {
-    return { pattern: engine.compile(source), literal: requiredLiteral(source) };
+    return engine.compile(source);
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
   }

@@ -55,42 +55,44 @@ export function matchesPatterns(
   sources: readonly string[],
   context: FactoryContext,
 ): Predicate {
-  const compiled = sources.map((pattern) => context.compilePattern(pattern));
-  const patterns = compiled.filter((pattern) => typeof pattern !== "string");
-  const fault = compiled.find((pattern) => typeof pattern === "string");
+  const patterns = sources.map((pattern) => context.compilePattern(pattern));
   const { textsOf } = source;
   return {
     name,
     cost: 8,
     needsMime: source.needsMime,
-    index: fault === undefined ? literalIndex(source, patterns) : undefined,
+    index: literalIndex(source, patterns),
     perRecipient: textsOf !== undefined,
     test(view, recipient): Verdict {
       const { texts, complete } =
         textsOf === undefined
           ? sourceTexts(source, view)
           : { texts: textsOf(recipient, view), complete: true };
+      let undecided = complete ? NO : unknown(MIME_UNKNOWN);
       for (const text of texts) {
-        const found = firstMatch(patterns, text, view);
-        if (found !== undefined) return yes(maskNumbers(found));
+        const verdict = matchText(patterns, text, view);
+        if (verdict.result === "yes") return verdict;
+        if (verdict.result === "unknown") undecided = verdict;
       }
-      if (fault !== undefined) return unknown(fault);
-      return complete ? NO : unknown(MIME_UNKNOWN);
+      return undecided;
     },
   };
 }
 
-function firstMatch(
-  patterns: readonly CompiledPattern[],
-  text: string,
-  { texts }: MessageView,
-): string | undefined {
-  for (const { pattern, literal } of patterns) {
+/** A pattern that cannot be built makes the answer unknown, unless another one matches. */
+function matchText(patterns: readonly CompiledPattern[], text: string, { texts }: MessageView): Verdict {
+  let verdict = NO;
+  for (const { literal, build } of patterns) {
     if (literal !== undefined && !texts.scan(text).literals.has(literal)) continue;
+    const pattern = build();
+    if (typeof pattern === "string") {
+      verdict = unknown(pattern);
+      continue;
+    }
     const found = texts.match(pattern, text);
-    if (found !== undefined) return found;
+    if (found !== undefined) return yes(maskNumbers(found));
   }
-  return undefined;
+  return verdict;
 }
 
 /** Evidence goes to logs: a long number (a card, an account, a telephone) is shown by its shape only. */

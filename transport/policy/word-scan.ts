@@ -57,7 +57,7 @@ class Automaton {
     this.#fail = new Int32Array(nodes);
     this.#ends = new Int32Array(nodes).fill(-1);
     this.#nextEnd = new Int32Array(nodes);
-    this.#link(this.#insertAll());
+    this.#link(this.#insertAll(nodes));
   }
 
   scan(text: string): ScanResult {
@@ -109,9 +109,12 @@ class Automaton {
     return (mixed ^ (mixed >>> 15)) & this.#mask;
   }
 
-  /** Inserts every string; returns the edges level by level, as parent, character, child. */
-  #insertAll(): number[][] {
-    const levels: number[][] = [];
+  #insertAll(size: number): Tree {
+    const tree: Tree = {
+      parent: new Int32Array(size),
+      char: new Uint16Array(size),
+      depth: new Uint32Array(size),
+    };
     let nodes = 1;
     for (const [index, text] of this.#strings.entries()) {
       let node = 0;
@@ -121,26 +124,49 @@ class Automaton {
         if (child === 0) {
           child = nodes++;
           this.#setChild(node, char, child);
-          const level = levels[at] ?? [];
-          levels[at] = level;
-          level.push(node, char, child);
+          tree.parent[child] = node;
+          tree.char[child] = char;
+          tree.depth[child] = at + 1;
         }
         node = child;
       }
       this.#ends[node] = index;
     }
-    return levels;
+    return tree;
   }
 
-  /** Failure links, breadth first: each needs only those of the levels above. */
-  #link(levels: readonly number[][]): void {
-    for (const level of levels.slice(1)) {
-      for (let edge = 0; edge < level.length; edge += 3) {
-        const [parent = 0, char = 0, child = 0] = level.slice(edge, edge + 3);
-        const fail = this.#step(this.#fail[parent] ?? 0, char);
-        this.#fail[child] = fail;
-        this.#nextEnd[child] = this.#ends[fail] === -1 ? (this.#nextEnd[fail] ?? 0) : fail;
-      }
+  /** Failure links, breadth first: each needs only those of nodes less deep. Children of the root fail to the root. */
+  #link({ parent, char, depth }: Tree): void {
+    for (const node of byDepth(depth)) {
+      if ((depth[node] ?? 0) < 2) continue;
+      const fail = this.#step(this.#fail[parent[node] ?? 0] ?? 0, char[node] ?? 0);
+      this.#fail[node] = fail;
+      this.#nextEnd[node] = this.#ends[fail] === -1 ? (this.#nextEnd[fail] ?? 0) : fail;
     }
   }
+}
+
+/** How each node was reached. Depth 0: the root, and nodes that strings in common saved. */
+interface Tree {
+  readonly parent: Int32Array;
+  readonly char: Uint16Array;
+  readonly depth: Uint32Array;
+}
+
+/** Nodes in the order of their depth (counting sort). */
+function byDepth(depth: Uint32Array): Uint32Array {
+  const deepest = depth.reduce((a, b) => Math.max(a, b), 0);
+  const starts = new Uint32Array(deepest + 2);
+  for (const level of depth) starts[level + 1] = (starts[level + 1] ?? 0) + 1;
+  for (let level = 1; level < starts.length; level++) {
+    starts[level] = (starts[level] ?? 0) + (starts[level - 1] ?? 0);
+  }
+  const order = new Uint32Array(depth.length);
+  for (let node = 0; node < depth.length; node++) {
+    const level = depth[node] ?? 0;
+    const place = starts[level] ?? 0;
+    order[place] = node;
+    starts[level] = place + 1;
+  }
+  return order;
 }
