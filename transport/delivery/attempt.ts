@@ -11,7 +11,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Secrets } from "../../snapshot/schema.ts";
 import type { ClientOptions, OpenFailure } from "./client-options.ts";
 import type { DnsResolver } from "./dns.ts";
-import type { Hop } from "./hops.ts";
+import { type Hop, markUnreachable } from "./hops.ts";
 import { addressesOf, type Host, hostsOf } from "./hosts.ts";
 import type { DeliveryJob, DeliveryResult } from "./mod.ts";
 import { isLoss, lostStatus } from "./outcome.ts";
@@ -209,7 +209,7 @@ class Attempt {
     const { answer, phase } = failure;
     const refusal = !isLoss(answer) && answer.code >= 500 && phase === "greeting";
     if (!refusal) this.#unreached();
-    this.#hop.unreachable.set(`${address}:${host.port}`, this.#deps.clock.now() + UNREACHABLE_MS);
+    markUnreachable(this.#hop, `${address}:${host.port}`, this.#deps.clock.now() + UNREACHABLE_MS);
     // RFC 5321 §5.1: the next host may answer; only when all refuse for good the message fails.
     const status = isLoss(answer) ? lostStatus(phase) : `4${answer.status.slice(1)}`;
     const outcome = { result: "deferred", status, text: reasonOf(failure), remoteMta: host.name } as const;

@@ -127,15 +127,24 @@ describe("deliver(), kept connections", () => {
     });
     const { send, delivery } = await bench();
     const connector = sendConnector({ port: sink.port });
+    const said: Record<string, Set<string>> = { relayed: new Set(), failed: new Set(), deferred: new Set() };
     let left = 2000;
     const worker = async () => {
-      while (left-- > 0)
-        expect((await send(connector, { to: ["a@x.example", "b@x.example"] })).outcomes).toHaveLength(2);
+      while (left-- > 0) {
+        const { outcomes } = await send(connector, { to: [`a${left}@x.example`, `b${left}@x.example`] });
+        for (const { recipient, result } of outcomes) said[result]?.add(recipient.address.localPart);
+      }
     };
     await Promise.all(Array.from({ length: 20 }, worker));
     await delivery.close();
     await until(() => sink.open === 0);
     expect(delivery.stats()).toEqual({ connections: 0, idle: 0 });
-    expect(sink.messages.length).toBeGreaterThan(1000);
+    const arrived = sink.messages.flatMap(({ recipients }) =>
+      recipients.map(({ address }) => address.split("@")[0] ?? ""),
+    );
+    expect(new Set(arrived).size, "nobody gets it twice").toBe(arrived.length);
+    expect([...(said.relayed ?? [])].sort(), "relayed is arrived").toEqual(arrived.sort());
+    expect((said.relayed?.size ?? 0) + (said.failed?.size ?? 0) + (said.deferred?.size ?? 0)).toBe(4000);
+    expect(said.relayed?.size).toBeGreaterThan(2000);
   }, 60_000);
 });

@@ -1,4 +1,6 @@
 /** What becomes of a message when the next hop answers this or that. */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { deliveryBench, message, recipient, resultsOf, sendConnector } from "../../test/helpers/delivery.ts";
 import {
@@ -98,6 +100,50 @@ describe("deliver()", () => {
     const result = await bench({ readBody }).send(sendConnector({ port: sink.port }), { message: streamed });
     expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
     expect(sink.messages[0]?.content.length).toBe(48 * chunk.length + "Subject: test\r\n\r\n".length);
+  });
+
+  test("a remote that stops reading in the middle is given up, and the body is let go", async () => {
+    let released = false;
+    async function* readBody() {
+      try {
+        for (;;) yield Buffer.alloc(65_536, "x\r\n");
+      } finally {
+        released = true;
+      }
+    }
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.write("220 mx\r\n");
+      socket.once("data", () => {
+        socket.write("250-mx\r\n250 PIPELINING\r\n");
+        socket.once("data", () => {
+          socket.write("250 ok\r\n250 ok\r\n354 go\r\n");
+          socket.pause();
+        });
+      });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    open.push({ close: async () => void server.close() });
+    const streamed = { ...message(), body: { kind: "file", name: "f", size: 1e9 } as const };
+    const { port } = server.address() as AddressInfo;
+    const { send, delivery } = bench({ readBody });
+    const result = await send(sendConnector({ port, connectionInactivityTimeoutMs: 200 }), {
+      message: streamed,
+    });
+    expect(resultsOf(result)).toEqual(["deferred 4.4.2"]);
+    expect(released).toBe(true);
+    expect(delivery.stats().connections).toBe(0);
+  });
+
+  test("no recipients: no outcomes, no connection; the same recipient twice: an outcome each", async () => {
+    const sink = await sinkOf();
+    const { send } = bench();
+    expect((await send(sendConnector({ port: sink.port }), { to: [] })).outcomes).toEqual([]);
+    expect(sink.connections).toBe(0);
+    const ann = recipient("ann@x.example");
+    const result = await send(sendConnector({ port: sink.port }), { to: [ann, ann] });
+    expect(resultsOf(result)).toEqual(["relayed 2.0.0", "relayed 2.0.0"]);
   });
 
   test("a body that can't be read is deferred, and the remote keeps nothing", async () => {

@@ -11,6 +11,13 @@ export interface Hop {
 }
 
 const MAX_HOPS = 20_000;
+const MAX_ADDRESSES = 1000;
+
+/** Remembers that an address could not be reached. */
+export function markUnreachable({ unreachable }: Hop, address: string, until: number): void {
+  if (unreachable.size >= MAX_ADDRESSES) unreachable.clear();
+  unreachable.set(address, until);
+}
 
 export class Hops {
   readonly #hops = new Map<string, Hop>();

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { DnsResolver } from "./dns.ts";
+import { toALabel } from "../../mail/domain.ts";
+import type { DnsResolver, MxRow } from "./dns.ts";
 
 export interface MxOptions {
   readonly resolver: DnsResolver;
@@ -44,24 +45,28 @@ export async function mailHosts(domain: string, options: MxOptions): Promise<Hos
   }
 }
 
-interface Mx {
-  readonly exchange: string;
-  readonly preference: number;
-}
-
-function fromRecords(records: readonly Mx[], domain: string, options: MxOptions): HostList {
-  const usable = records
-    .map(({ exchange, preference }) => ({ exchange: exchange.toLowerCase().replace(/\.$/, ""), preference }))
-    .filter(({ exchange }) => exchange !== "");
+function fromRecords(records: readonly MxRow[], domain: string, options: MxOptions): HostList {
   // RFC 7505 §3: a single record with the root as its exchange says that the domain takes no mail.
-  if (usable.length === 0) {
+  if (records.every(({ exchange }) => exchange === "" || exchange === ".")) {
     return { kind: "failed", status: "5.1.10", text: `The domain ${domain} does not accept mail (null MX)` };
+  }
+  const usable = records.flatMap(({ exchange, preference }) => {
+    const name = hostName(exchange);
+    return name === undefined ? [] : [{ exchange: name, preference }];
+  });
+  if (usable.length === 0) {
+    return { kind: "failed", status: "5.4.4", text: `The MX records of ${domain} name no host` };
   }
   return withoutOwn(usable, domain, options);
 }
 
+/** RFC 5321 §5.1: the exchange is a domain name, no address; and names go into logs and DSNs. */
+function hostName(exchange: string): string | undefined {
+  return /^[\d.]+$/.test(exchange) ? undefined : toALabel(exchange);
+}
+
 /** RFC 5321 §5.1: drop ourselves and all that are not better; what is left can't lead back to us. */
-function withoutOwn(records: readonly Mx[], domain: string, { ownNames, random }: MxOptions): HostList {
+function withoutOwn(records: readonly MxRow[], domain: string, { ownNames, random }: MxOptions): HostList {
   const own = records.filter(({ exchange }) => ownNames.includes(exchange));
   const limit = Math.min(...own.map(({ preference }) => preference));
   const usable = own.length === 0 ? records : records.filter(({ preference }) => preference < limit);

@@ -19,7 +19,7 @@ export class Tally {
   }
 
   get done(): boolean {
-    return this.#settled.size === this.#recipients.length;
+    return this.pending.length === 0;
   }
 
   /** A remote's answer for one recipient. */
