@@ -210,7 +210,11 @@ async function openContent(
   const normalize = isInside(connector.bareLinefeedNormalizationRanges, session.clientAddress);
   const isBinary = transaction.envelope.bodyType === "BINARYMIME";
   const parser = isBinary ? undefined : new DataParser({ transparency, normalize });
-  return new ContentReader(answer, parser, { maxSize: connector.maxMessageSize, onFault });
+  const content = new ContentReader(answer, parser, { maxSize: connector.maxMessageSize, onFault });
+  if (dialogue.transaction === transaction) return content;
+  // The client left while the handler was thinking: nobody else would tell the sink.
+  content.abort();
+  return { reply: INTERNAL_FAULT };
 }
 
 // Few connectors have such ranges, and those that do have few: parsed at each message they cost nothing that shows.

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { MessageSink } from "../../mail/session.ts";
 import { eventually } from "../../test/helpers/eventually.ts";
 import { type Rig, startRig } from "../../test/helpers/session-rig.ts";
 
@@ -210,4 +211,33 @@ describe("a client that vanishes", () => {
     await eventually(() => rig.events.includes("closed"));
     expect(rig.events).toEqual(["abort", "disconnect", "closed"]);
   });
+
+  test.each(["DATA", "BDAT 5"])(
+    "a sink that comes after the client has left (%s) is aborted",
+    async (verb) => {
+      const sink = Promise.withResolvers<MessageSink>();
+      const calls: string[] = [];
+      const late = await startRig({
+        handler: {
+          onData() {
+            calls.push("onData");
+            return sink.promise;
+          },
+        },
+      });
+      const client = await late.open();
+      client.write(`${ENVELOPE}${verb}\r\n`);
+      await eventually(() => calls.length === 1);
+      client.socket.resetAndDestroy();
+      await eventually(() => late.events.includes("closed"));
+      sink.resolve({
+        write: () => undefined,
+        end: () => Promise.reject(new Error("ended")),
+        abort: () => void calls.push("abort"),
+      });
+      await eventually(() => calls.length === 2);
+      expect(calls).toEqual(["onData", "abort"]);
+      await late.stop();
+    },
+  );
 });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { addressKey } from "../../mail/address.ts";
 import { reply } from "../../mail/reply.ts";
-import type { SmtpSession } from "../../mail/session.ts";
+import type { MessageSink, SmtpSession } from "../../mail/session.ts";
 import { eventually } from "../../test/helpers/eventually.ts";
 import { receiveConnector } from "../../test/helpers/receive-connector.ts";
 import {
@@ -395,6 +395,35 @@ describe("the handler", () => {
     expect(await dialogue(client, ["RSET", "MAIL FROM:<>"])).toContain(
       "421 4.3.2 Service not available, closing connection",
     );
+  });
+});
+
+describe("a sink that breaks its promise", () => {
+  const queued = () => Promise.resolve({ reply: reply(250, "2.6.0", "Queued") });
+  const boom = () => Promise.reject(new Error("boom"));
+  const rows: { name: string; sink: Partial<MessageSink> | undefined }[] = [
+    { name: "write() rejects", sink: { write: boom } },
+    {
+      name: "write() throws",
+      sink: {
+        write() {
+          throw new Error("boom");
+        },
+      },
+    },
+    { name: "end() rejects", sink: { end: boom } },
+    { name: "there is none", sink: undefined },
+  ];
+  test.each(rows)("$name: 451, logged, and the session goes on", async ({ sink }) => {
+    const whole: MessageSink = { write: () => undefined, end: queued, abort: () => undefined };
+    const { client, rig: started } = await open({ handler: { onData: () => sink && { ...whole, ...sink } } });
+    client.socket.end(
+      "EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nBDAT 3\r\na\r\nBDAT 0 LAST\r\nMAIL FROM:<>\r\n",
+    );
+    const codes = (await client.rest()).match(/^\d{3} /gm)?.map(Number);
+    expect(codes?.slice(3)).toContain(451);
+    expect(codes?.at(-1)).toBe(250);
+    expect(started.events.filter((event) => event.startsWith("fault:content"))).toHaveLength(1);
   });
 });
 
