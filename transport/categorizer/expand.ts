@@ -9,6 +9,7 @@
 import { type Address, addressKey, formatAddress } from "../../mail/address.ts";
 import type { Recipient } from "../../mail/message.ts";
 import type { RecipientRecord } from "../../snapshot/domain-table.ts";
+import type { MessageWalks, Walked } from "./message-walks.ts";
 import type { FailedRecipient, ResolveStep } from "./mod.ts";
 import { mergeRecipients, notifyKey, originalRecipient, wantsSuccess, withoutSuccess } from "./notify.ts";
 import type { ResolveOptions } from "./resolve.ts";
@@ -25,6 +26,7 @@ type Redirection = Exclude<RecipientRecord, { readonly kind: "mailbox" }>;
 
 interface Walk {
   readonly options: ResolveOptions;
+  readonly shared: MessageWalks;
   readonly recipients: Map<string, Recipient>;
   readonly failed: FailedRecipient[];
   readonly expanded: Recipient[];
@@ -32,12 +34,14 @@ interface Walk {
   /** Records above the current one. */
   readonly path: Set<RecipientRecord>;
   /** Records already walked, with the NOTIFY they were walked with. */
-  readonly walked: Map<RecipientRecord, Set<string>>;
+  readonly walked: Walked;
   visits: number;
   looped: boolean;
+  /** Came to a record that an earlier recipient of the message has brought to somebody. */
+  covered: boolean;
 }
 
-const MAX_EXPANSION = 10_000;
+export const MAX_EXPANSION = 10_000;
 /** Deeper nesting is taken for a mistake; it also keeps the walk off the end of the stack. */
 const MAX_DEPTH = 100;
 /** Addresses looked at, for each recipient allowed: groups that repeat their members cost time, not recipients. */
@@ -56,9 +60,10 @@ const EMPTY = { status: "5.2.4", text: "Group has no members" };
 
 type Failure = Omit<FailedRecipient, "recipient">;
 
-export function expand(recipient: Recipient, options: ResolveOptions): Expansion {
+export function expand(recipient: Recipient, options: ResolveOptions, shared: MessageWalks): Expansion {
   const walk: Walk = {
     options,
+    shared,
     recipients: new Map(),
     failed: [],
     expanded: [],
@@ -67,12 +72,14 @@ export function expand(recipient: Recipient, options: ResolveOptions): Expansion
     walked: new Map(),
     visits: 0,
     looped: false,
+    covered: false,
   };
   visit(walk, recipient);
-  if (isTooLarge(walk)) return tooLarge(walk, recipient);
-  if (walk.recipients.size === 0 && walk.failed.length === 0) {
-    walk.failed.push({ recipient, ...(walk.looped ? LOOP : EMPTY) });
-  }
+  const isTooMuch = isTooLarge(walk);
+  shared.remaining -= walk.visits - 1;
+  if (isTooMuch) return tooLarge(walk, recipient);
+  if (walk.recipients.size > 0 || walk.failed.length > 0 || walk.covered) shared.add(walk.walked);
+  else walk.failed.push({ recipient, ...(walk.looped ? LOOP : EMPTY) });
   return walk;
 }
 
@@ -81,7 +88,7 @@ function visit(walk: Walk, recipient: Recipient): void {
   if (isTooLarge(walk)) return;
   const record = walk.options.domains.lookup(recipient.address);
   if (record === undefined || record.kind === "mailbox" || isFinal(walk, recipient, record)) {
-    arrive(walk, recipient);
+    arrive(walk, recipient, record);
     return;
   }
   if (walk.path.has(record)) {
@@ -89,6 +96,9 @@ function visit(walk: Walk, recipient: Recipient): void {
     step(walk, "loop", recipient.address, { reason: "leads back to itself" });
   } else if (isWalked(walk, record, recipient)) {
     step(walk, "duplicate", recipient.address, { reason: "already expanded" });
+  } else if (walk.shared.covers(record, recipient)) {
+    walk.covered = true;
+    step(walk, "duplicate", recipient.address, { reason: "already expanded for another recipient" });
   } else if (walk.path.size >= MAX_DEPTH) {
     fail(walk, "loop", recipient, TOO_DEEP);
   } else {
@@ -139,16 +149,16 @@ function followForward(
   const isSingle = forward.targets.length === 1 && !forward.keepCopy;
   // RFC 3461 §5.2.7.3: of several targets at most one may report success; the mailbox does, else "expanded".
   const notify = isSingle ? recipient.notify : withoutSuccess(recipient.notify);
-  if (forward.keepCopy) arrive(walk, { ...recipient, forwarded: true });
+  if (forward.keepCopy) arrive(walk, { ...recipient, forwarded: true }, forward);
   else if (!isSingle && wantsSuccess(recipient.notify)) walk.expanded.push(recipient);
   for (const target of forward.targets) visit(walk, redirect(recipient, target, notify));
 }
 
 /** The end of a path: a mailbox, a relay domain, the outside, or nobody. */
-function arrive(walk: Walk, recipient: Recipient): void {
+function arrive(walk: Walk, recipient: Recipient, record: RecipientRecord | undefined): void {
   const { address } = recipient;
   const entry = walk.options.domains.find(address.domain);
-  const known = walk.options.domains.classify(address);
+  const known = record === undefined ? walk.options.domains.classify(address) : "known";
   if (known === "unknown" || address.domain === "") {
     fail(walk, "unknown", recipient, UNKNOWN);
     return;
@@ -184,9 +194,11 @@ function isWalked({ walked }: Walk, record: RecipientRecord, { notify }: Recipie
   return false;
 }
 
-function isTooLarge({ options, recipients, failed, visits }: Walk): boolean {
+function isTooLarge({ options, shared, recipients, failed, visits }: Walk): boolean {
   const limit = options.maxExpansion ?? MAX_EXPANSION;
-  return recipients.size + failed.length > limit || visits > limit * VISITS_PER_RECIPIENT;
+  if (recipients.size + failed.length > limit || visits > limit * VISITS_PER_RECIPIENT) return true;
+  // The address itself is no expansion: a plain recipient is never one too many.
+  return visits - 1 > Math.max(0, shared.remaining);
 }
 
 /** All or nothing: half a group would be neither delivered nor refused. */

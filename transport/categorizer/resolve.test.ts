@@ -384,6 +384,37 @@ describe("limits", () => {
     expect(resolution.steps.length).toBeLessThan(10_300);
   });
 
+  test("200 groups that hold one large group cost one expansion, and each still counts as delivered", () => {
+    const groups = [
+      group("all", names(10_000)),
+      ...Array.from({ length: 200 }, (_, index) => group(`g${index}`, ["all"])),
+    ];
+    const many = Array.from({ length: 200 }, (_, index) => to(`g${index}`, { notify: ["SUCCESS"] }));
+    const resolution = resolve(many, { domains: tableOf({ groups }) });
+    expect(resolution.recipients).toHaveLength(10_000);
+    expect(resolution.expanded).toHaveLength(200);
+    expect(resolution.failed).toEqual([]);
+    expect(resolution.steps.length).toBeLessThan(11_000);
+  });
+
+  test("a ring that another recipient has met still fails for itself", () => {
+    const groups = [group("team", ["ann", "ring"]), group("ring", ["ring2"]), group("ring2", ["ring"])];
+    const table = tableOf({ addresses: [local("ann")], groups });
+    const resolution = resolve([to("team"), to("ring"), to("ring2")], { domains: table });
+    expect(goesTo(resolution)).toEqual(["ann"]);
+    expect(failures(resolution)).toEqual(["ring 5.4.6", "ring2 5.4.6"]);
+  });
+
+  test("a message as a whole has a bound: what is beyond it fails 5.5.3, plain recipients never do", () => {
+    const groups = Array.from({ length: 30 }, (_, index) => group(`g${index}`, names(100, `m${index}-`)));
+    const table = tableOf({ addresses: [local("ann")], groups });
+    const input = [...groups.map(({ address }) => to(address)), to("ann"), to("x@away.example")];
+    const resolution = resolve(input, { domains: table, maxExpansion: 100 });
+    expect(resolution.recipients).toHaveLength(20 * 100 + 2);
+    expect(failures(resolution)).toEqual(Array.from({ length: 10 }, (_, index) => `g${20 + index} 5.5.3`));
+    expect(goesTo(resolution)).toEqual(expect.arrayContaining(["ann", "x@away.example"]));
+  });
+
   test("a chain of 100,000 aliases fails and does not fell the process", () => {
     const aliases = Array.from({ length: 100_000 }, (_, index) => ({
       alias: local(`c${index}`),
@@ -418,6 +449,8 @@ describe("limits", () => {
 });
 
 describe("on any graph", () => {
+  const statuses = ({ failed }: Resolution) =>
+    failed.map(({ recipient, status }) => `${addressKey(recipient.address)} ${status}`);
   const name = fc.constantFrom("n0", "n1", "n2", "n3", "n4", "n5", "n6", "out@away.example");
   const inner = fc.constantFrom("n0", "n1", "n2", "n3", "n4", "n5", "n6");
   const graph = fc.record({
@@ -454,6 +487,9 @@ describe("on any graph", () => {
         for (const one of input) {
           const alone = resolve([one], { domains: table, senderIsInternal });
           expect(alone.recipients.length + alone.failed.length).toBeGreaterThan(0);
+          // Nobody to reach: it fails in company as it fails alone.
+          if (alone.recipients.length === 0)
+            expect(statuses(all)).toEqual(expect.arrayContaining(statuses(alone)));
           for (const { address } of alone.recipients) expect(keys).toContain(addressKey(address));
         }
         for (const { address } of all.recipients) {

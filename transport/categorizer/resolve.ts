@@ -10,7 +10,8 @@
 import { type Address, addressKey } from "../../mail/address.ts";
 import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable, RecipientRecord } from "../../snapshot/domain-table.ts";
-import { type Expansion, expand } from "./expand.ts";
+import { type Expansion, expand, MAX_EXPANSION } from "./expand.ts";
+import { createMessageWalks } from "./message-walks.ts";
 import type { FailedRecipient, Resolution, ResolveStep } from "./mod.ts";
 import { mergeRecipients, notifyKey } from "./notify.ts";
 
@@ -34,6 +35,7 @@ export function resolveRecipients(recipients: readonly Recipient[], options: Res
   const results: Results = { recipients: new Map(), failed: [], expanded: [], steps: [] };
   // A sender who names all+1@, all+2@, ... has the group expanded once: its record is the same.
   const known = new Map<string, Expansion>();
+  const walks = createMessageWalks(options, options.maxExpansion ?? MAX_EXPANSION);
   const ids = new Map<RecipientRecord, number>();
   for (const recipient of recipients) {
     const key = expansionKey(recipient, options.domains.lookup(recipient.address), ids);
@@ -42,7 +44,7 @@ export function resolveRecipients(recipients: readonly Recipient[], options: Res
       repeat(recipient, before, results);
       continue;
     }
-    const expansion = expand(recipient, options);
+    const expansion = expand(recipient, options, walks);
     known.set(key, expansion);
     commit(recipient, expansion, results);
   }
