@@ -19,6 +19,8 @@ export interface Judgement {
   readonly unknown: readonly Recipient[];
   readonly released: readonly Recipient[];
   readonly predicates: readonly PredicateResult[];
+  /** The unknown predicate that stands in the way, of the conditions or, when those hold, of the exceptions. */
+  readonly cause: PredicateResult | undefined;
 }
 
 /** One level for all recipients, or one for each. */
@@ -32,6 +34,7 @@ const NO_JUDGEMENT: Judgement = {
   unknown: [],
   released: [],
   predicates: [],
+  cause: undefined,
 };
 
 /** `explain`: tries every predicate, also when the outcome is clear. */
@@ -63,7 +66,14 @@ function summarize(
   const excepted = recipients.filter(
     (_, index) => levelAt(holds, index) > 0 && levelAt(released, index) === 2,
   );
-  return { outcome: outcomeOf(matched, unknown, excepted), matched, unknown, released: excepted, predicates };
+  const firstUnknown = recipients.findIndex((_, index) => levelOf(index) === 1);
+  const ofExceptions = levelAt(holds, firstUnknown) === 2;
+  const cause = predicates.find(
+    ({ predicate, result }) =>
+      firstUnknown >= 0 && result === "unknown" && predicate.startsWith("exceptions.") === ofExceptions,
+  );
+  const outcome = outcomeOf(matched, unknown, excepted);
+  return { outcome, matched, unknown, released: excepted, predicates, cause };
 }
 
 function outcomeOf(

@@ -296,6 +296,16 @@ describe("onError", () => {
     );
   });
 
+  test("the reason names what stands in the way, not what was unknown and did not matter", () => {
+    const spec = {
+      conditions: { anyOf: [{ hasAttachment: true }, { fromScope: "NotInOrganization" }] },
+      exceptions: { attachmentSizeOver: "1k" },
+    };
+    const reason = expect.stringContaining("evaluated: exceptions.attachmentSizeOver:");
+    expect(apply([spec], { mime: null }).deferReason).toEqual(reason);
+    expect(apply([spec], { mime: null }, true).deferReason).toEqual(reason);
+  });
+
   test("Ignore: not matched, and the trace says error", () => {
     const decision = apply([{ ...unknown, onError: "Ignore" }], { mime: { tooComplex: true } });
     expect(decision.outcome).toBe("done");

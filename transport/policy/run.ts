@@ -11,7 +11,7 @@ import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import { finishCopies, firstCopy, isOpen, receivers, type WorkingCopy } from "./copy.ts";
 import { type Judgement, judgeRule } from "./judge.ts";
-import type { PolicyDecision, PolicyInput, RuleTrace } from "./mod.ts";
+import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
 import type { CompiledRule } from "./rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { traceInactive, traceRule } from "./trace.ts";
@@ -63,7 +63,7 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
       const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, explain));
       const ruleTrace = traceRule(rule, judgements);
       if (explain || ruleTrace.outcome !== "not-matched") trace.push(ruleTrace);
-      if (mustWait(rule, ruleTrace)) return defer(rule, ruleTrace, trace);
+      if (mustWait(rule, ruleTrace)) return defer(rule, findCause(rule, viewed), trace);
       if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
       if (rule.actions.logEventText !== undefined) logTexts.push(rule.actions.logEventText);
       const before = viewed;
@@ -150,10 +150,19 @@ function actOnCopies(
   });
 }
 
-function defer(rule: CompiledRule, ruleTrace: RuleTrace, trace: readonly RuleTrace[]): PolicyDecision {
-  const blocked = ruleTrace.predicates.find(({ result }) => result === "unknown");
-  const cause = blocked === undefined ? "" : `: ${blocked.predicate}: ${blocked.evidence}`;
-  const deferReason = `Rule "${rule.entry.name}" cannot be evaluated${cause}`;
+/** Tried again as without `explain`, which also tries predicates that do not matter. */
+function findCause(rule: CompiledRule, viewed: readonly ViewedCopy[]): PredicateResult | undefined {
+  const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, false));
+  return judgements.find(({ cause }) => cause !== undefined)?.cause;
+}
+
+function defer(
+  { entry }: CompiledRule,
+  cause: PredicateResult | undefined,
+  trace: readonly RuleTrace[],
+): PolicyDecision {
+  const why = cause === undefined ? "" : `: ${cause.predicate}: ${cause.evidence}`;
+  const deferReason = `Rule "${entry.name}" cannot be evaluated${why}`;
   return { outcome: "defer", deferReason, copies: [], trace, logTexts: [] };
 }
 
