@@ -12,29 +12,9 @@ import { unlink } from "node:fs/promises";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { basename, dirname } from "node:path";
 import { createInterface } from "node:readline";
-import { z } from "zod";
+import { type AdminAnswer, type AdminRequest, parseAdminAnswer, parseAdminRequest } from "./admin-request.ts";
 import type { AdminVerbs } from "./admin-verbs.ts";
 import type { QueueLog } from "./queue.ts";
-
-const Filter = z.strictObject({
-  ids: z.array(z.string()).optional(),
-  queue: z.enum(["Submission", "Delivery", "Unreachable", "Poison", "Quarantine"]).optional(),
-  nextHop: z.string().optional(),
-});
-
-const Request = z.discriminatedUnion("verb", [
-  z.strictObject({ verb: z.literal("suspend"), filter: Filter }),
-  z.strictObject({ verb: z.literal("resume"), filter: Filter }),
-  z.strictObject({ verb: z.literal("retry"), filter: Filter, resubmit: z.boolean() }),
-  z.strictObject({ verb: z.literal("remove"), filter: Filter, withDsn: z.boolean() }),
-]);
-
-const Answer = z.union([
-  z.strictObject({ ok: z.literal(true), count: z.number() }),
-  z.strictObject({ ok: z.literal(false), error: z.string() }),
-]);
-
-export type AdminRequest = z.input<typeof Request>;
 
 const LINE_LIMIT = 4 * 1024 * 1024;
 // sun_path of unix(7) holds 108 octets; longer ones are silently cut.
@@ -67,7 +47,7 @@ export async function serveAdmin(
 export async function askAdmin(path: string, request: AdminRequest): Promise<number | undefined> {
   const line = await withShortPath(path, (short) => exchange(short, `${JSON.stringify(request)}\n`));
   if (line === undefined) return undefined;
-  const answer = Answer.parse(JSON.parse(line));
+  const answer = parseAdminAnswer(line);
   if (!answer.ok) throw new Error(answer.error);
   return answer.count;
 }
@@ -88,26 +68,19 @@ async function converse(socket: Socket, verbs: AdminVerbs, log: QueueLog): Promi
   }
 }
 
-async function answer(line: string, verbs: AdminVerbs, log: QueueLog): Promise<z.infer<typeof Answer>> {
+async function answer(line: string, verbs: AdminVerbs, log: QueueLog): Promise<AdminAnswer> {
   try {
-    const request = Request.parse(JSON.parse(line));
+    const request = parseAdminRequest(line);
     const count = await perform(request, verbs);
     log.info({ verb: request.verb, filter: request.filter, count }, "queue changed by an administrator");
     return { ok: true, count };
   } catch (error) {
-    if (error instanceof z.ZodError)
-      return { ok: false, error: `Cannot read request: ${z.prettifyError(error)}` };
     return { ok: false, error: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function perform(request: z.output<typeof Request>, verbs: AdminVerbs): Promise<number> {
-  const { ids, queue, nextHop } = request.filter;
-  const filter = {
-    ...(ids === undefined ? {} : { ids }),
-    ...(queue === undefined ? {} : { queue }),
-    ...(nextHop === undefined ? {} : { nextHop }),
-  };
+function perform(request: AdminRequest, verbs: AdminVerbs): Promise<number> {
+  const { filter } = request;
   switch (request.verb) {
     case "suspend":
       return verbs.suspend(filter);

@@ -151,6 +151,10 @@ describe("the admin socket", () => {
   test.each([
     { name: "no JSON", text: "hello\n" },
     { name: "no verb", text: "{}\n" },
+    { name: "no object", text: "null\n" },
+    { name: "an unknown option", text: '{"verb":"suspend","filter":{},"all":true}\n' },
+    { name: "ids that are no texts", text: '{"verb":"suspend","filter":{"ids":[1]}}\n' },
+    { name: "a next hop that is no text", text: '{"verb":"suspend","filter":{"nextHop":{}}}\n' },
     { name: "an unknown verb", text: '{"verb":"drop","filter":{}}\n' },
     { name: "a filter that is misspelt", text: '{"verb":"remove","withDsn":false,"filter":{"id":["a"]}}\n' },
     { name: "an unknown queue", text: '{"verb":"suspend","filter":{"queue":"Spam"}}\n' },

@@ -11,14 +11,15 @@ import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { formatHeader } from "../../mail/header.ts";
 import type { Envelope } from "../../mail/message.ts";
-import { type AdminRequest, askAdmin } from "./admin-socket.ts";
+import type { AdminRequest } from "./admin-request.ts";
+import { askAdmin } from "./admin-socket.ts";
 import type { AdminVerbs } from "./admin-verbs.ts";
 import { readBody } from "./bodies.ts";
 import { decodeItem, decodeSummary } from "./item-codec.ts";
 import { openQueue, type QueueLog } from "./queue.ts";
 import { type Engine, openEngine } from "./sqlite-engine.ts";
-import { mergeSummary } from "./sqlite-store.ts";
 import type { QueueItem, QueueItemSummary, QueueStore, QueueSummary } from "./store.ts";
+import { mergeSummary } from "./summary.ts";
 
 export interface QueueAdmin extends AdminVerbs {
   summary(): readonly QueueSummary[];
@@ -49,12 +50,12 @@ export function openAdmin(directory: string, options: AdminOptions): QueueAdmin 
     get,
     export: (id) => exportMessage(directory, get(id), id),
     envelope: (id) => get(id)?.message.envelope,
-    suspend: (filter) => change({ verb: "suspend", filter: copy(filter) }, (queue) => queue.suspend(filter)),
-    resume: (filter) => change({ verb: "resume", filter: copy(filter) }, (queue) => queue.resume(filter)),
+    suspend: (filter) => change({ verb: "suspend", filter }, (queue) => queue.suspend(filter)),
+    resume: (filter) => change({ verb: "resume", filter }, (queue) => queue.resume(filter)),
     retry: (filter, { resubmit }) =>
-      change({ verb: "retry", filter: copy(filter), resubmit }, (queue) => queue.retry(filter, { resubmit })),
+      change({ verb: "retry", filter, resubmit }, (queue) => queue.retry(filter, { resubmit })),
     remove: (filter, { withDsn }) =>
-      change({ verb: "remove", filter: copy(filter), withDsn }, (queue) => queue.remove(filter, { withDsn })),
+      change({ verb: "remove", filter, withDsn }, (queue) => queue.remove(filter, { withDsn })),
     close: () => engine.close(),
   };
 }
@@ -71,11 +72,6 @@ function changer(directory: string, options: AdminOptions) {
       await queue.close();
     }
   };
-}
-
-function copy(filter: Parameters<AdminVerbs["suspend"]>[0]): AdminRequest["filter"] {
-  const { ids, ...rest } = filter;
-  return ids === undefined ? rest : { ...rest, ids: [...ids] };
 }
 
 function readItem(engine: Engine, id: string): QueueItem | undefined {

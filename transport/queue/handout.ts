@@ -116,10 +116,6 @@ export class Handout {
     return this.#leases.get(id);
   }
 
-  isLeased(id: string): boolean {
-    return this.#leases.has(id);
-  }
-
   /** Ids in hand, of one group or of all. */
   leasedIds(group?: Group): string[] {
     const ids: string[] = [];

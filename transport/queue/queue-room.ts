@@ -7,18 +7,16 @@
  *
  * @module
  */
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Body } from "../../mail/message.ts";
 import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
-import type { Bodies, DamagedBodyError } from "./bodies.ts";
+import { type Bodies, DamagedBodyError } from "./bodies.ts";
+import { type DiskUsage, watchDiskUsage } from "./disk-usage.ts";
 import { Fence } from "./fence.ts";
-import { type Group, Handout, hasReady } from "./handout.ts";
 import type { Marks } from "./marks.ts";
 import type { BodyWriter, Queue } from "./mod.ts";
 import type { QueueOptions } from "./queue.ts";
 import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
-import { Waker } from "./waker.ts";
+import { type DueListener, Taking } from "./taking.ts";
 
 export interface QueueParts {
   readonly store: QueueStore;
@@ -28,43 +26,38 @@ export interface QueueParts {
 }
 
 const MEMORY_BOUND = 64 * 1024 * 1024;
-const MEASURE_INTERVAL_MS = 5000;
-const READ_AGAIN_MS = 5000;
 const UNSETTLED_PAUSE_MS = 30_000;
 
 export class QueueRoom implements Queue {
   readonly store: QueueStore;
   readonly #options: QueueOptions;
   readonly #parts: QueueParts;
-  readonly #handout: Handout;
+  readonly #taking: Taking;
   readonly #fence = new Fence();
-  readonly #waker: Waker;
   readonly #verbs: AdminVerbs;
-  readonly #listeners: ((queue: QueueKind, nextHop: string) => void)[] = [];
   readonly #submission = new Set<string>();
   /** Suspended by an administrator while in hand; takes effect when the holder is done. */
   readonly #suspendLater = new Set<string>();
   /** In hand, and the change that should have settled them failed. */
   readonly #unsettled = new Set<string>();
   readonly #damagedFiles = new Set<string>();
-  readonly #due = new Set<Group>();
   readonly #stopped = new AbortController();
   #closing: Promise<void> | undefined;
-  #diskUsed = 0;
+  #diskUsage: DiskUsage | undefined;
 
   constructor(options: QueueOptions, parts: QueueParts) {
     this.#options = options;
     this.#parts = parts;
     this.store = parts.store;
-    this.#handout = new Handout(options.memoryBound ?? MEMORY_BOUND);
-    this.#waker = new Waker(options.clock, () => this.#wake());
+    const { clock, log, memoryBound = MEMORY_BOUND } = options;
+    this.#taking = new Taking({ store: this.store, fence: this.#fence, clock, log, memoryBound });
     this.#verbs = adminVerbs({
       store: this.store,
-      now: () => options.clock.now(),
+      now: () => clock.now(),
       apply: (change) => this.apply(change),
       release: (ids) => this.release(ids),
-      isInHand: (id) => this.#handout.isLeased(id) || this.#fence.isChanging(id),
-      lease: (item) => this.#lease(item),
+      isInHand: (id) => this.#taking.leased(id) !== undefined || this.#fence.isChanging(id),
+      lease: (item) => this.#taking.lease(item),
       suspendLater: this.#suspendLater,
       onRemove: options.onRemove,
     });
@@ -72,16 +65,15 @@ export class QueueRoom implements Queue {
 
   /** Finds what is there: ids of the submission queue, and per group whether something is due, or when. */
   async start(): Promise<void> {
-    const now = this.#options.clock.now();
+    const { directory, clock } = this.#options;
     for (const { id } of await this.store.select({ queue: "Submission" })) this.#submission.add(id);
     for (const { queue, nextHop, nextDueAt } of await this.store.summary()) {
       if (nextDueAt === undefined) continue;
-      const group = this.#handout.group(queue, nextHop);
-      if (nextDueAt > now) this.#dueLater(group, nextDueAt);
-      else group.inStore = true;
+      if (nextDueAt > clock.now()) this.#taking.dueLater({ queue, nextHop }, nextDueAt);
+      else this.#taking.dueInStore({ queue, nextHop });
     }
-    await this.#measure();
-    void this.#keepMeasuring();
+    const { signal } = this.#stopped;
+    this.#diskUsage = await watchDiskUsage(directory, () => this.#parts.bodies.size(), { clock, signal });
   }
 
   writeBody(): BodyWriter {
@@ -98,38 +90,30 @@ export class QueueRoom implements Queue {
   async apply(asked: Change): Promise<void> {
     const change = this.#adjust(asked);
     const ids = idsOf(change);
-    const forgotten = ids.flatMap((id) => this.#handout.forget(id) ?? []);
+    const forgotten = this.#taking.forget(ids);
     const held = this.#heldItems(change);
     this.#fence.begin(ids);
     try {
       await this.store.apply(change, held);
     } catch (error) {
-      for (const group of forgotten) this.#dueInStore(group);
-      for (const id of ids) if (this.#handout.isLeased(id)) this.#unsettled.add(id);
+      for (const place of forgotten) this.#taking.dueInStore(place);
+      for (const id of ids) if (this.#taking.leased(id) !== undefined) this.#unsettled.add(id);
+      void this.#offerAgain(ids);
       throw error;
     } finally {
       this.#fence.end(ids);
     }
     this.#settle(change);
-    if (change.amend !== undefined && change.amend.length > 0) await this.#settleAmended(change.amend);
+    // An amendment does not say where its item stands: the store does.
+    if (change.amend !== undefined) await this.#settleInStore(change.amend.map(({ id }) => id));
   }
 
-  async take(
-    queue: QueueKind,
-    { nextHop, limit }: { nextHop?: string; limit: number },
-  ): Promise<readonly QueueItem[]> {
-    if (queue === "Delivery" && nextHop === undefined) return await this.#takeAnyDelivery(limit);
-    return await this.#takeFrom(queue, nextHop ?? "", limit);
+  async take(queue: QueueKind, options: { nextHop?: string; limit: number }): Promise<readonly QueueItem[]> {
+    return await this.#withSoundBodies(await this.#taking.take(queue, options));
   }
 
-  async takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
-    if (this.#closing !== undefined) return [];
-    const except = new Set([...this.#handout.leasedIds(), ...this.#fence.changing()]);
-    const now = this.#options.clock.now();
-    const { answer, isStale } = await this.#fence.read(() => this.store.overdue({ ...options, now, except }));
-    const items = answer.filter(({ message: { id } }) => !isStale(id));
-    for (const item of items) this.#lease(item);
-    return items;
+  takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
+    return this.#taking.takeOverdue(options);
   }
 
   release(ids: readonly string[]): void {
@@ -139,11 +123,8 @@ export class QueueRoom implements Queue {
     }
   }
 
-  onDue(listener: (queue: QueueKind, nextHop: string) => void): void {
-    this.#listeners.push(listener);
-    for (const group of this.#handout.groups()) {
-      if (group.inStore || hasReady(group)) this.#tell(listener, group);
-    }
+  onDue(listener: DueListener): void {
+    this.#taking.onDue(listener);
   }
 
   mark(id: string): () => void {
@@ -155,7 +136,7 @@ export class QueueRoom implements Queue {
   }
 
   diskUsed(): number {
-    return this.#diskUsed;
+    return this.#diskUsage?.used() ?? 0;
   }
 
   summary(): Promise<readonly QueueSummary[]> {
@@ -179,7 +160,7 @@ export class QueueRoom implements Queue {
   }
 
   close(): Promise<void> {
-    this.#waker.stop();
+    this.#taking.stop();
     this.#stopped.abort();
     this.#closing ??= this.#parts.closeAll();
     return this.#closing;
@@ -216,7 +197,7 @@ export class QueueRoom implements Queue {
   #heldItems({ update = [] }: Change): ReadonlyMap<string, QueueItem> {
     const held = new Map<string, QueueItem>();
     for (const { message } of update) {
-      const item = this.#fence.isChanging(message.id) ? undefined : this.#handout.leased(message.id);
+      const item = this.#fence.isChanging(message.id) ? undefined : this.#taking.leased(message.id);
       if (item !== undefined) held.set(message.id, item);
     }
     return held;
@@ -230,7 +211,7 @@ export class QueueRoom implements Queue {
       if (item.queue === "Submission") this.#submission.add(id);
       else this.#submission.delete(id);
       this.#parts.bodies.claim(body);
-      this.#offer(item);
+      this.#taking.offer(item);
     }
     for (const id of remove) {
       this.#endLease(id);
@@ -239,40 +220,34 @@ export class QueueRoom implements Queue {
   }
 
   #endLease(id: string): void {
-    this.#handout.endLease(id);
+    this.#taking.endLease(id);
     this.#suspendLater.delete(id);
     this.#unsettled.delete(id);
   }
 
-  /** An amendment does not say where its item stands: the store does. */
-  async #settleAmended(amend: readonly { readonly id: string }[]): Promise<void> {
-    for (const { id, queue, nextHop, status } of await this.store.select({
-      ids: amend.map(({ id }) => id),
-    })) {
+  async #settleInStore(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    for (const { id, queue, nextHop, status } of await this.store.select({ ids })) {
       if (queue === "Submission") this.#submission.add(id);
       else this.#submission.delete(id);
-      if (status !== "Suspended") this.#dueInStore({ queue, nextHop });
+      if (status !== "Suspended") this.#taking.dueInStore({ queue, nextHop });
     }
   }
 
-  #offer(item: QueueItem): void {
-    const now = this.#options.clock.now();
-    const group = this.#handout.offer(item, now);
-    if (group !== undefined) this.#announce(group);
-    else if (item.status !== "Suspended") this.#waker.set(item.dueAt);
-  }
-
-  #lease(item: QueueItem): void {
-    this.#handout.lease(item);
-    this.#fence.touch([item.message.id]);
+  /** While their change was under way these were handed to nobody, and the change failed. */
+  async #offerAgain(ids: readonly string[]): Promise<void> {
+    try {
+      await this.#settleInStore(ids.filter((id) => this.#taking.leased(id) === undefined));
+    } catch (error) {
+      this.#options.log.error({ err: error }, "messages of a failed change not offered again");
+    }
   }
 
   #releaseNow(id: string): void {
-    const item = this.#handout.endLease(id);
+    const item = this.#taking.endLease(id);
     if (item === undefined) return;
-    this.#fence.touch([id]);
     if (this.#suspendLater.delete(id)) void this.#suspendNow(item);
-    else this.#offer(item);
+    else this.#taking.offer(item);
   }
 
   /** The disk is full, say: handed out at once, a delivered message would be sent again and again. */
@@ -293,65 +268,7 @@ export class QueueRoom implements Queue {
     }
   }
 
-  async #takeAnyDelivery(limit: number): Promise<readonly QueueItem[]> {
-    const taken: QueueItem[] = [];
-    for (const { queue, nextHop } of [...this.#handout.groups()]) {
-      if (taken.length >= limit) break;
-      if (queue === "Delivery") taken.push(...(await this.#takeFrom(queue, nextHop, limit - taken.length)));
-    }
-    return taken;
-  }
-
-  async #takeFrom(queue: QueueKind, nextHop: string, limit: number): Promise<readonly QueueItem[]> {
-    let group = this.#handout.find(queue, nextHop);
-    while (group?.reading !== undefined) {
-      await group.reading.catch(() => undefined);
-      group = this.#handout.find(queue, nextHop);
-    }
-    if (group === undefined || this.#closing !== undefined || limit <= 0) return [];
-    if (!group.inStore) {
-      const taken = this.#handout.takeReady(group, limit);
-      this.#fence.touch(taken.map(({ message }) => message.id));
-      this.#handout.tidy(group);
-      return taken;
-    }
-    const reading = this.#takeFromStore(group, limit);
-    group.reading = reading;
-    try {
-      return await this.#withSoundBodies(await reading);
-    } finally {
-      this.#handout.tidy(group);
-    }
-  }
-
-  async #takeFromStore(group: Group, limit: number): Promise<readonly QueueItem[]> {
-    const { queue, nextHop } = group;
-    const except = new Set([...this.#handout.leasedIds(group), ...this.#fence.changing()]);
-    const now = this.#options.clock.now();
-    group.inStore = false;
-    let finished = false;
-    let failed = true;
-    try {
-      const { answer, isStale } = await this.#fence.read(() =>
-        this.store.due({ queue, nextHop, now, limit, except }),
-      );
-      const items = answer.filter(({ message: { id } }) => !isStale(id));
-      for (const item of items) this.#lease(item);
-      if (answer.length < limit && items.length === answer.length) {
-        const next = await this.store.nextDue({ queue, nextHop, after: now });
-        if (next !== undefined) this.#dueLater(group, next);
-        finished = true;
-      }
-      failed = false;
-      return items;
-    } finally {
-      group.reading = undefined;
-      if (failed) this.#dueLater(group, now + READ_AGAIN_MS);
-      if (!finished) group.inStore = true;
-    }
-  }
-
-  /** Sets aside what has lost its body; after a restart nobody has looked at the file yet. */
+  /** Sets aside what has lost its body: after a restart nobody has looked at the file yet. */
   async #withSoundBodies(items: readonly QueueItem[]): Promise<readonly QueueItem[]> {
     const sound: QueueItem[] = [];
     for (const item of items) {
@@ -359,84 +276,25 @@ export class QueueRoom implements Queue {
         await this.#parts.bodies.check(item.message.body);
         sound.push(item);
       } catch (error) {
-        this.#options.log.error(
-          { messageId: item.message.id, err: error },
-          "damaged message set aside in Poison",
-        );
-        const lastError = error instanceof Error ? error.message : String(error);
-        const status = "Suspended";
-        await this.apply({ update: [{ ...item, queue: "Poison", nextHop: undefined, status, lastError }] });
+        if (error instanceof DamagedBodyError) await this.#setAside(item, error);
+        else sound.push(item); // Not known to be damaged: who reads it will see.
       }
     }
     return sound;
   }
 
-  #dueLater(group: Group, at: number): void {
-    group.nextDueAt = Math.min(at, group.nextDueAt ?? at);
-    this.#waker.set(group.nextDueAt);
-  }
-
-  /** By name: the group itself may have been tidied away since. */
-  #dueInStore({ queue, nextHop }: Pick<Group, "queue" | "nextHop">): void {
-    const group = this.#handout.group(queue, nextHop);
-    group.inStore = true;
-    this.#announce(group);
-  }
-
-  /** Time has come for some groups. */
-  #wake(): void {
-    const now = this.#options.clock.now();
-    for (const group of this.#handout.groups()) {
-      if (group.nextDueAt === undefined) continue;
-      if (group.nextDueAt > now) {
-        this.#waker.set(group.nextDueAt);
-        continue;
-      }
-      group.nextDueAt = undefined;
-      this.#dueInStore(group);
-    }
-  }
-
-  /** Tells the listeners once, however many items of a group became due in this turn. */
-  #announce(group: Group): void {
-    if (this.#due.size === 0) queueMicrotask(() => this.#tellAll());
-    this.#due.add(group);
-  }
-
-  #tellAll(): void {
-    const groups = [...this.#due];
-    this.#due.clear();
-    if (this.#closing !== undefined) return;
-    for (const group of groups) for (const listener of this.#listeners) this.#tell(listener, group);
-  }
-
-  #tell(listener: (queue: QueueKind, nextHop: string) => void, { queue, nextHop }: Group): void {
+  async #setAside(item: QueueItem, error: DamagedBodyError): Promise<void> {
+    const { id } = item.message;
     try {
-      listener(queue, nextHop);
-    } catch (error) {
-      this.#options.log.error({ queue, nextHop, err: error }, "onDue listener failed");
+      const lastError = error.message;
+      await this.apply({
+        update: [{ ...item, queue: "Poison", nextHop: undefined, status: "Suspended", lastError }],
+      });
+      this.#options.log.error({ messageId: id, err: error }, "damaged message set aside in Poison");
+    } catch (cause) {
+      this.#options.log.error({ messageId: id, err: cause }, "damaged message not set aside");
+      this.release([id]);
     }
-  }
-
-  async #keepMeasuring(): Promise<void> {
-    const { clock, log } = this.#options;
-    while (!this.#stopped.signal.aborted) {
-      try {
-        await clock.sleep(MEASURE_INTERVAL_MS, this.#stopped.signal);
-        await this.#measure();
-      } catch (error) {
-        if (!this.#stopped.signal.aborted) log.warn({ err: error }, "queue size not measured");
-      }
-    }
-  }
-
-  async #measure(): Promise<void> {
-    let used = this.#parts.bodies.size();
-    for (const file of ["queue.db", "queue.db-wal"]) {
-      const found = await stat(join(this.#options.directory, file)).catch(() => undefined); // Other engines have none.
-      used += found?.size ?? 0;
-    }
-    this.#diskUsed = used;
   }
 }
 

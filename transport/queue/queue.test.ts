@@ -59,7 +59,13 @@ function announcements(): string[] {
 
 /** A store that can be told to fail or to hold back its answers, around the one for tests. */
 function oddStore() {
-  const odd: { fail?: Error | undefined; inner?: QueueStore; dueGate?: Promise<void>; dueCalls: number } = {
+  const odd: {
+    fail?: Error | undefined;
+    inner?: QueueStore;
+    dueGate?: Promise<void>;
+    applyGate?: Promise<void>;
+    dueCalls: number;
+  } = {
     dueCalls: 0,
   };
   const openStore = async (path: string, events: StoreEvents): Promise<QueueStore> => {
@@ -74,7 +80,11 @@ function oddStore() {
       summary: () => inner.summary(),
       list: (filter) => inner.list(filter),
       close: () => inner.close(),
-      apply: (change: Change) => (odd.fail === undefined ? inner.apply(change) : Promise.reject(odd.fail)),
+      async apply(change: Change) {
+        await odd.applyGate;
+        if (odd.fail !== undefined) throw odd.fail;
+        await inner.apply(change);
+      },
       async due(query) {
         odd.dueCalls += 1;
         const found = await inner.due(query);
@@ -155,6 +165,39 @@ describe("take()", () => {
     await queue.apply({ remove: [gone.message.id] });
     gate.resolve();
     expect(idsOf(await taking)).toEqual([kept.message.id]);
+  });
+
+  test("what a disturbed read left behind is announced again", async () => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore, memoryBound: 0 });
+    await queue.apply({ insert: [queueItem({ id: "a" }), queueItem({ id: "b" }), queueItem({ id: "c" })] });
+    const gate = Promise.withResolvers<void>();
+    odd.dueGate = gate.promise;
+    const taking = queue.take(...submission(2));
+    await eventually(() => odd.dueCalls === 1);
+    await queue.apply({ remove: ["a"] });
+    const heard = announcements();
+    heard.length = 0;
+    gate.resolve();
+    expect(idsOf(await taking)).toEqual(["b"]);
+    await eventually(() => heard.length === 1);
+    expect(idsOf(await queue.take(...submission(2)))).toEqual(["c"]);
+  });
+
+  test("an item that nobody got because of a change is due again when the change fails", async () => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore, memoryBound: 0 });
+    await queue.apply({ insert: [queueItem({ id: "m" })] });
+    const gate = Promise.withResolvers<void>();
+    odd.applyGate = gate.promise;
+    odd.fail = new Error("disk I/O error");
+    const change = queue.apply({ amend: [{ id: "m", status: "Suspended" }] });
+    expect(await queue.take(...submission())).toEqual([]);
+    const heard = announcements();
+    gate.resolve();
+    await expect(change).rejects.toThrow("disk I/O error");
+    await eventually(() => heard.length === 1);
+    expect(idsOf(await queue.take(...submission()))).toEqual(["m"]);
   });
 
   test("an item overdue is not handed out again by take()", async () => {

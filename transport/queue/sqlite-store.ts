@@ -8,16 +8,9 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import type { Body } from "../../mail/message.ts";
-import {
-  DamagedItemError,
-  decodeItem,
-  decodeSummary,
-  encodeHeader,
-  encodeItem,
-  type Row,
-} from "./item-codec.ts";
-import type { BatchResult, Fault, PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
+import { packBatch, type Unpacked } from "./batch.ts";
+import { DamagedItemError, decodeItem, decodeSummary, type Row } from "./item-codec.ts";
+import type { BatchResult, Fault } from "./sqlite-commit.ts";
 import type { Engine } from "./sqlite-engine.ts";
 import type {
   Change,
@@ -28,6 +21,7 @@ import type {
   QueueSummary,
   StoreEvents,
 } from "./store.ts";
+import { mergeSummary } from "./summary.ts";
 
 /** One question to the worker. */
 export interface Request {
@@ -48,9 +42,7 @@ export class QueueStoreError extends Error {
   }
 }
 
-interface Waiting {
-  readonly change: Change;
-  readonly held: ReadonlyMap<string, QueueItem>;
+interface Waiting extends Unpacked {
   resolve(): void;
   reject(error: Error): void;
 }
@@ -275,84 +267,3 @@ function storeError(verb: string, { message, code }: Fault): QueueStoreError {
 function isEmpty({ insert = [], update = [], amend = [], remove = [] }: Change): boolean {
   return insert.length + update.length + amend.length + remove.length === 0;
 }
-
-/** Flat rows, and all header and body octets in one buffer of the batch's own. */
-function packBatch(batch: readonly Waiting[]) {
-  const pieces: (string | Uint8Array)[] = [];
-  let length = 0;
-  const span = (octets: string | Uint8Array): Span => {
-    pieces.push(octets);
-    const start = length;
-    length += octets.length;
-    return [start, length];
-  };
-  const pack = (item: QueueItem, held?: QueueItem): PackedItem => {
-    const { message } = item;
-    return {
-      row: encodeItem(item),
-      header: message.header === held?.message.header ? null : span(encodeHeader(message)),
-      body: message.body === held?.message.body ? null : bodySpan(message.body, span),
-    };
-  };
-  const changes = batch.map(({ change, held }): PackedChange => {
-    const { insert = [], update = [], amend = [], remove = [] } = change;
-    return {
-      insert: insert.map((item) => pack(item)),
-      update: update.map((item) => pack(item, held.get(item.message.id))),
-      amend,
-      remove,
-    };
-  });
-  return { changes, octets: joinOctets(pieces, length) };
-}
-
-function bodySpan(body: Body, span: (octets: Uint8Array) => Span): Span {
-  return body.kind === "inline" ? span(body.bytes) : null;
-}
-
-/** Not from Node's pool: the buffer is moved to the worker. */
-function joinOctets(pieces: readonly (string | Uint8Array)[], length: number): Buffer<ArrayBuffer> {
-  const octets = Buffer.allocUnsafeSlow(length);
-  let at = 0;
-  for (const piece of pieces) {
-    if (typeof piece === "string") octets.write(piece, at, "latin1");
-    else octets.set(piece, at);
-    at += piece.length;
-  }
-  return octets;
-}
-
-/** The groups of what may fall due and of what is suspended, as one row a queue. */
-export function mergeSummary([due, suspended]: [Row[], Row[]]): QueueSummary[] {
-  const groups = new Map<string, QueueSummary>();
-  for (const row of due) {
-    const [queue, nextHop, messages, retrying, oldest, nextDueAt, lastError] = row as SummaryRow;
-    groups.set(`${queue} ${nextHop}`, {
-      ...{ queue, nextHop, messages, retrying, suspended: 0, oldest, nextDueAt },
-      lastError: lastError ?? undefined,
-    });
-  }
-  for (const row of suspended) {
-    const [queue, nextHop, messages, oldest, lastError] = row as [
-      QueueKind,
-      string,
-      number,
-      number,
-      string | null,
-    ];
-    const other = groups.get(`${queue} ${nextHop}`);
-    groups.set(`${queue} ${nextHop}`, {
-      queue,
-      nextHop,
-      messages: messages + (other?.messages ?? 0),
-      retrying: other?.retrying ?? 0,
-      suspended: messages,
-      oldest: Math.min(oldest, other?.oldest ?? oldest),
-      nextDueAt: other?.nextDueAt,
-      lastError: other?.lastError ?? lastError ?? undefined,
-    });
-  }
-  return [...groups.values()];
-}
-
-type SummaryRow = [QueueKind, string, number, number, number, number, string | null];

@@ -1,0 +1,57 @@
+/** Batch: changes packed for the worker: flat rows, and the octets of all of them in one buffer that is moved, not copied. */
+import type { Body } from "../../mail/message.ts";
+import { encodeHeader, encodeItem } from "./item-codec.ts";
+import type { PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
+import type { Change, QueueItem } from "./store.ts";
+
+/** A change, and what the store holds of its items (QueueStore.apply). */
+export interface Unpacked {
+  readonly change: Change;
+  readonly held: ReadonlyMap<string, QueueItem>;
+}
+
+/** Flat rows, and all header and body octets in one buffer of the batch's own. */
+export function packBatch(batch: readonly Unpacked[]) {
+  const pieces: (string | Uint8Array)[] = [];
+  let length = 0;
+  const span = (octets: string | Uint8Array): Span => {
+    pieces.push(octets);
+    const start = length;
+    length += octets.length;
+    return [start, length];
+  };
+  const pack = (item: QueueItem, held?: QueueItem): PackedItem => {
+    const { message } = item;
+    return {
+      row: encodeItem(item),
+      header: message.header === held?.message.header ? null : span(encodeHeader(message)),
+      body: message.body === held?.message.body ? null : bodySpan(message.body, span),
+    };
+  };
+  const changes = batch.map(({ change, held }): PackedChange => {
+    const { insert = [], update = [], amend = [], remove = [] } = change;
+    return {
+      insert: insert.map((item) => pack(item)),
+      update: update.map((item) => pack(item, held.get(item.message.id))),
+      amend,
+      remove,
+    };
+  });
+  return { changes, octets: joinOctets(pieces, length) };
+}
+
+function bodySpan(body: Body, span: (octets: Uint8Array) => Span): Span {
+  return body.kind === "inline" ? span(body.bytes) : null;
+}
+
+/** Not from Node's pool: the buffer is moved to the worker. */
+function joinOctets(pieces: readonly (string | Uint8Array)[], length: number): Buffer<ArrayBuffer> {
+  const octets = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const piece of pieces) {
+    if (typeof piece === "string") octets.write(piece, at, "latin1");
+    else octets.set(piece, at);
+    at += piece.length;
+  }
+  return octets;
+}

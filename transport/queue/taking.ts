@@ -1,0 +1,219 @@
+/**
+ * Taking: hands out what is due, once, from memory or from the store, and tells when something became due.
+ *
+ * Whatever a read of the store left behind is either announced again or has a time to wake for: nothing that
+ * is due is ever forgotten until the next start.
+ *
+ * @module
+ */
+import type { Clock } from "../../lib/clock.ts";
+import type { Fence } from "./fence.ts";
+import { type Group, Handout, hasReady } from "./handout.ts";
+import type { QueueLog } from "./queue.ts";
+import type { QueueItem, QueueKind, QueueStore } from "./store.ts";
+import { Waker } from "./waker.ts";
+
+export type DueListener = (queue: QueueKind, nextHop: string) => void;
+
+export interface TakingParts {
+  readonly store: QueueStore;
+  readonly fence: Fence;
+  readonly clock: Clock;
+  readonly log: QueueLog;
+  readonly memoryBound: number;
+}
+
+type Place = Pick<Group, "queue" | "nextHop">;
+
+const READ_AGAIN_MS = 5000;
+
+export class Taking {
+  readonly #parts: TakingParts;
+  readonly #handout: Handout;
+  readonly #waker: Waker;
+  readonly #listeners: DueListener[] = [];
+  readonly #due = new Set<Group>();
+  #stopped = false;
+
+  constructor(parts: TakingParts) {
+    this.#parts = parts;
+    this.#handout = new Handout(parts.memoryBound);
+    this.#waker = new Waker(parts.clock, () => this.#wake());
+  }
+
+  onDue(listener: DueListener): void {
+    this.#listeners.push(listener);
+    for (const group of this.#handout.groups()) {
+      if (group.inStore || hasReady(group)) this.#tell(listener, group);
+    }
+  }
+
+  async take(
+    queue: QueueKind,
+    { nextHop, limit }: { nextHop?: string; limit: number },
+  ): Promise<readonly QueueItem[]> {
+    if (queue !== "Delivery" || nextHop !== undefined)
+      return await this.#takeFrom(queue, nextHop ?? "", limit);
+    const taken: QueueItem[] = [];
+    for (const group of [...this.#handout.groups()]) {
+      if (group.queue !== "Delivery") continue;
+      taken.push(...(await this.#takeFrom(queue, group.nextHop, limit - taken.length)));
+    }
+    return taken;
+  }
+
+  async takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
+    if (this.#stopped) return [];
+    const { fence, store, clock } = this.#parts;
+    const except = new Set([...this.#handout.leasedIds(), ...fence.changing()]);
+    const { answer, isStale } = await fence.read(() =>
+      store.overdue({ ...options, now: clock.now(), except }),
+    );
+    const items = answer.filter(({ message: { id } }) => !isStale(id));
+    for (const item of items) this.lease(item);
+    return items;
+  }
+
+  /** An item is on disk in this form and in nobody's hand. */
+  offer(item: QueueItem): void {
+    const group = this.#handout.offer(item, this.#parts.clock.now());
+    if (group !== undefined) this.#announce(group);
+    else if (item.status !== "Suspended") this.#waker.set(item.dueAt);
+  }
+
+  /** The store has an item that may be due now. By name: the group itself may have been tidied away since. */
+  dueInStore({ queue, nextHop }: Place): void {
+    const group = this.#handout.group(queue, nextHop);
+    group.inStore = true;
+    this.#announce(group);
+  }
+
+  /** The store has something that falls due then. */
+  dueLater({ queue, nextHop }: Place, at: number): void {
+    const group = this.#handout.group(queue, nextHop);
+    group.nextDueAt = Math.min(at, group.nextDueAt ?? at);
+    this.#waker.set(group.nextDueAt);
+  }
+
+  /** Drops copies in memory; the groups they were in. */
+  forget(ids: readonly string[]): readonly Place[] {
+    return ids.flatMap((id) => this.#handout.forget(id) ?? []);
+  }
+
+  lease(item: QueueItem): void {
+    this.#handout.lease(item);
+    this.#parts.fence.touch([item.message.id]);
+  }
+
+  /** Ends a lease; the item as it was handed out. */
+  endLease(id: string): QueueItem | undefined {
+    const item = this.#handout.endLease(id);
+    if (item !== undefined) this.#parts.fence.touch([id]);
+    return item;
+  }
+
+  leased(id: string): QueueItem | undefined {
+    return this.#handout.leased(id);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#waker.stop();
+  }
+
+  async #takeFrom(queue: QueueKind, nextHop: string, limit: number): Promise<readonly QueueItem[]> {
+    let group = this.#handout.find(queue, nextHop);
+    while (group?.reading !== undefined) {
+      await group.reading.catch(() => undefined);
+      group = this.#handout.find(queue, nextHop);
+    }
+    if (group === undefined || this.#stopped || limit <= 0) return [];
+    try {
+      if (!group.inStore) return this.#takeReady(group, limit);
+      const reading = this.#takeFromStore(group, limit);
+      group.reading = reading;
+      return await reading;
+    } finally {
+      this.#handout.tidy(group);
+    }
+  }
+
+  #takeReady(group: Group, limit: number): readonly QueueItem[] {
+    const taken = this.#handout.takeReady(group, limit);
+    this.#parts.fence.touch(taken.map(({ message }) => message.id));
+    return taken;
+  }
+
+  async #takeFromStore(group: Group, limit: number): Promise<readonly QueueItem[]> {
+    const { queue, nextHop } = group;
+    const { fence, store, clock } = this.#parts;
+    const except = new Set([...this.#handout.leasedIds(group), ...fence.changing()]);
+    const now = clock.now();
+    group.inStore = false;
+    try {
+      const { answer, isStale } = await fence.read(() => store.due({ queue, nextHop, now, limit, except }));
+      const items = answer.filter(({ message: { id } }) => !isStale(id));
+      for (const item of items) this.lease(item);
+      if (answer.length >= limit || items.length < answer.length) {
+        group.inStore = true;
+        // Who got a full hand comes again; who did not must be told that there may be more.
+        if (items.length < limit) this.#announce(group);
+        return items;
+      }
+      const next = await this.#nextDue(group, now);
+      if (next !== undefined) this.dueLater(group, next);
+      return items;
+    } catch (error) {
+      group.inStore = true;
+      this.dueLater(group, now + READ_AGAIN_MS);
+      throw error;
+    } finally {
+      group.reading = undefined;
+    }
+  }
+
+  /** A failure here must not lose the items that were leased: the time is asked for again a little later. */
+  async #nextDue({ queue, nextHop }: Group, after: number): Promise<number | undefined> {
+    try {
+      return await this.#parts.store.nextDue({ queue, nextHop, after });
+    } catch (error) {
+      this.#parts.log.error({ queue, nextHop, err: error }, "next due time not read");
+      return after + READ_AGAIN_MS;
+    }
+  }
+
+  /** Time has come for some groups. */
+  #wake(): void {
+    const now = this.#parts.clock.now();
+    for (const group of this.#handout.groups()) {
+      if (group.nextDueAt === undefined) continue;
+      if (group.nextDueAt > now) {
+        this.#waker.set(group.nextDueAt);
+        continue;
+      }
+      group.nextDueAt = undefined;
+      this.dueInStore(group);
+    }
+  }
+
+  /** Tells the listeners once, however many items of a group became due in this turn. */
+  #announce(group: Group): void {
+    if (this.#due.size === 0) queueMicrotask(() => this.#tellAll());
+    this.#due.add(group);
+  }
+
+  #tellAll(): void {
+    const groups = [...this.#due];
+    this.#due.clear();
+    if (this.#stopped) return;
+    for (const group of groups) for (const listener of this.#listeners) this.#tell(listener, group);
+  }
+
+  #tell(listener: DueListener, { queue, nextHop }: Group): void {
+    try {
+      listener(queue, nextHop);
+    } catch (error) {
+      this.#parts.log.error({ queue, nextHop, err: error }, "onDue listener failed");
+    }
+  }
+}
