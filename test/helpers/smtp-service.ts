@@ -67,7 +67,6 @@ function echoSession(begun: Begun[]): StartSession {
       session,
       inTransaction: () => own.transaction,
       shutdown: () => own.transaction || socket.end("421 4.3.2 closing\r\n"),
-      destroy: () => socket.destroy(),
     };
   };
 }

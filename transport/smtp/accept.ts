@@ -24,7 +24,6 @@ export interface RunningSession {
   inTransaction(): boolean;
   /** 421 4.3.2 at the next command boundary; an open transaction may finish. */
   shutdown(): void;
-  destroy(): void;
 }
 
 export type StartSession = (

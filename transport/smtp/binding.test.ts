@@ -26,6 +26,19 @@ describe("buildConnectorTable()", () => {
     expect(findConnector(table, local, "10.0.0.1")?.connector.name).toBe("plain");
   });
 
+  test.each([
+    { name: ":: is every address", address: "::", holds: ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"] },
+    { name: "0.0.0.0 is every IPv4 address", address: "0.0.0.0", holds: ["192.0.2.1", "::ffff:192.0.2.1"] },
+    { name: "an address in another spelling is the same", address: "2001:DB8:0::1", holds: ["2001:db8::1"] },
+  ])("$name", ({ address, holds }) => {
+    const { table } = buildConnectorTable([
+      connector("a", ["0.0.0.0/0"], { bindings: [{ address, port: 25 }] }),
+    ]);
+    const reached = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1"];
+    const found = reached.filter((end) => findConnector(table, { address: end, port: 25 }, "10.0.0.1"));
+    expect(found).toEqual(holds);
+  });
+
   test("a binding whose address is none is named, and the connector's others hold", () => {
     const { table, diagnostics } = buildConnectorTable([
       connector("a", ["0.0.0.0/0"], { bindings: [{ address: "localhost", port: 25 }, { port: 26 }] }),

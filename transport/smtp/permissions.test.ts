@@ -165,6 +165,11 @@ describe("checkRecipient()", () => {
       localAddress: "2001:db8::1",
       want: "550 5.7.1",
     },
+    {
+      name: "an IPv6 literal of the same number as our IPv4 address is not",
+      to: "a@[IPv6:::c000:201]",
+      want: "550 5.7.1",
+    },
     { name: "a literal of another kind is not", to: "a@[X400:192.0.2.1]", want: "550 5.7.1" },
   ])("$name", ({ to, mayRelay = false, localAddress = "192.0.2.1", want }) => {
     const rules = { connector: receiveConnector(), domains };

@@ -1,6 +1,7 @@
 /** The service with a session of four lines in place of the real one: bindings, limits, services, drain. */
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { makeCertificate } from "../../lib/certificate.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -246,6 +247,48 @@ describe("limits over sockets", () => {
     expect(await admit()).toMatchObject({ code: 421, status: "4.7.0" });
   });
 
+  test.each([
+    { source: "IPAddress", want: [true, true, false, false] },
+    { source: "User", want: [true, false, true, false] },
+    { source: "All", want: [true, false, false, false] },
+  ] as const)("one message a minute by $source", async ({ source, want }) => {
+    const { service, begun } = bench();
+    await service.apply(config([receiveConnector({ messageRateLimit: 1, messageRateSource: source })]));
+    await read(dial(service));
+    const { services: ask, session } = begun[0]!;
+    const admitted: boolean[] = [];
+    for (const [clientAddress, user] of [
+      ["192.0.2.1", "ann"],
+      ["192.0.2.2", "Ann"],
+      ["192.0.2.1", "bob"],
+      ["192.0.2.2", "bob"],
+    ]) {
+      const facts = { ...session, clientAddress: clientAddress!, user };
+      admitted.push((await ask.admitMessage(facts)) === undefined);
+    }
+    expect(admitted).toEqual(want);
+  });
+
+  test("with messageRateSource User, who has not authenticated counts by address", async () => {
+    const { service, begun } = bench();
+    await service.apply(config([receiveConnector({ messageRateLimit: 1, messageRateSource: "User" })]));
+    await read(dial(service));
+    const { services: ask, session } = begun[0]!;
+    expect(await ask.admitMessage(session)).toBeUndefined();
+    expect(await ask.admitMessage({ ...session, clientAddress: "192.0.2.9" })).toBeUndefined();
+    expect(await ask.admitMessage(session)).toMatchObject({ disconnect: true });
+  });
+
+  test("a refusal is read by a client that has sent much before it", async () => {
+    const { service } = bench();
+    await service.apply(config([receiveConnector({ remoteIPRanges: ["127.0.0.2"] })]));
+    for (let i = 0; i < 20; i++) {
+      const client = dial(service);
+      client.write(Buffer.alloc(300_000, "x"));
+      expect(await untilClosed(client)).toContain("554 5.7.1");
+    }
+  });
+
   test("a slowed MAIL of a client that left ends at once", async () => {
     const { service, begun } = bench();
     await service.apply(config([receiveConnector()]));
@@ -337,6 +380,19 @@ describe("drain() and close()", () => {
     expect(drained).toBe(false);
     begun[1]!.transaction = false;
     await drain;
+  });
+
+  test("a handshake that ends while the service drains becomes a session that is shut down", async () => {
+    const { service } = bench();
+    const { cert, key } = await makeCertificate({ names: ["mx.example"], days: 2 });
+    const tls = { mode: "Implicit", minVersion: "TLSv1.2", certificates: ["s"] } as const;
+    const secrets = new Map([["s", { "tls.crt": cert, "tls.key": key }]]);
+    await service.apply(config([receiveConnector({ name: "c", tls })], { secrets }));
+    const raw = dial(service);
+    await until(() => service.stats().byConnector.c === 1);
+    await service.drain();
+    const client = connectTls({ socket: raw, rejectUnauthorized: false });
+    expect(await untilClosed(client)).toContain("421 4.3.2");
   });
 
   test("close() cuts what is left after the grace, and nothing stays open", async () => {

@@ -78,7 +78,7 @@ class Service {
     const deadline = this.#deps.clock.now() + graceMs;
     this.#shutDownSessions();
     await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
-    for (const session of this.#sessions) session.destroy();
+    // Their sessions end with them.
     for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy();
     await this.#until(() => this.#sockets.size + this.#refused.size === 0);
   }

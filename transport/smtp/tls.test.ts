@@ -84,6 +84,16 @@ describe("CertificateStore", () => {
     expect(await subjectOf(byConnector.get("c")?.context(servername))).toContain(want);
   });
 
+  test("of two certificates for one name the first is used", () => {
+    const pair = { ...mx, cert: `${mx.cert}\n` };
+    const { byConnector } = new CertificateStore().apply(
+      [connector("other", "mx", "again"), { ...connector("mx"), name: "d" }],
+      secrets({ other, mx, again: pair }),
+      now,
+    );
+    expect(byConnector.get("c")?.context("mx.contoso.example")).toBe(byConnector.get("d")?.context(""));
+  });
+
   test("the same content keeps its context, new content gets a new one", () => {
     const store = new CertificateStore();
     const contextOf = (pair: CertificateAndKey) =>
