@@ -70,7 +70,17 @@ function mutate(text: string): string {
 
 const options: RigOptions = { connector: { authMechanisms: ["BasicAuth", "Tls"], maxMessageSize: 2000 } };
 const rig = await startRig(options);
-const counts = { streams: 0, octets: 0, replies: 0, messages: 0, malformed: 0, hung: 0, crashes: 0 };
+const counts = {
+  streams: 0,
+  octets: 0,
+  replies: 0,
+  messages: 0,
+  malformed: 0,
+  hung: 0,
+  crashes: 0,
+  closed: 0,
+};
+const faults: string[] = [];
 process.on("uncaughtException", (error) => {
   counts.crashes++;
   console.error(error);
@@ -119,6 +129,16 @@ async function worker(): Promise<void> {
   }
 }
 
+/** What the rig keeps for tests must not count as a leak here. */
+function collect(): void {
+  const events = rig.events.splice(0);
+  counts.messages += rig.messages.splice(0).length;
+  counts.closed += events.filter((event) => event === "closed").length;
+  for (const fault of events.filter((event) => event.startsWith("fault"))) faults.push(fault);
+  rig.controls.length = 0;
+  globalThis.gc?.();
+}
+
 /** In MiB, garbage collected where --expose-gc lets us. */
 function memory(): { readonly rss: number; readonly heap: number } {
   globalThis.gc?.();
@@ -128,19 +148,13 @@ function memory(): { readonly rss: number; readonly heap: number } {
 
 const before = memory();
 const start = performance.now();
-const counting = setInterval(() => {
-  counts.messages += rig.messages.splice(0).length; // what is kept for tests must not count as a leak here
-}, 100);
+const counting = setInterval(collect, 1000);
 await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-clearInterval(counting);
-counts.messages += rig.messages.splice(0).length;
 await new Promise((resolve) => setTimeout(resolve, 500));
+collect();
+clearInterval(counting);
 const seconds = (performance.now() - start) / 1000;
-const faults = rig.events.filter((event) => event.startsWith("fault"));
-const closed = rig.events.filter((event) => event === "closed").length;
-rig.events.length = 0;
-rig.controls.length = 0;
-const open = STREAMS - closed;
+const open = STREAMS - counts.closed;
 console.log(
   JSON.stringify({
     ...counts,
