@@ -1,7 +1,6 @@
 /** MAIL and RCPT (RFC 5321 §4.1.1.2 and §4.1.1.3): syntax first, then the service's checks, then the handler. */
 
-import type { Address } from "../../mail/address.ts";
-import { addressKey } from "../../mail/address.ts";
+import { type Address, addressKey } from "../../mail/address.ts";
 import type { Reply } from "../../mail/reply.ts";
 import { isUtf8Path, type PathArgument, parsePath, parsePathArgument } from "./command.ts";
 import {

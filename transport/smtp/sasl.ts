@@ -5,8 +5,7 @@
  *
  * @module
  */
-import type { Reply } from "../../mail/reply.ts";
-import { reply } from "../../mail/reply.ts";
+import { type Reply, reply } from "../../mail/reply.ts";
 import { AUTH_CANCELLED, BAD_BASE64, WRONG_CREDENTIALS } from "./replies.ts";
 
 export type SaslStep =
