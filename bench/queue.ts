@@ -34,7 +34,7 @@ const rows = [
 ];
 
 const quiet = { info() {}, warn: console.error, error: console.error };
-const directory = mkdtempSync(join(process.argv[2] ?? tmpdir(), "postroom-bench-"));
+const directory = mkdtempSync(join(process.argv[2] ?? tmpdir(), "postroom-queue-bench-"));
 const queue = await openQueue({ directory, clock: systemClock, log: quiet });
 await run({ ...rows[1]!, name: "" }, 0.5);
 for (const row of rows) await run(row, SECONDS);

@@ -16,7 +16,7 @@ import type { Marks } from "./marks.ts";
 import type { BodyWriter, Queue } from "./mod.ts";
 import type { QueueOptions } from "./queue.ts";
 import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
-import { type DueListener, Taking } from "./taking.ts";
+import { type DueListener, type TakeOptions, Taking } from "./taking.ts";
 
 export interface QueueParts {
   readonly store: QueueStore;
@@ -112,8 +112,8 @@ export class QueueRoom implements Queue {
     return await this.#withSoundBodies(await this.#taking.take(queue, options));
   }
 
-  takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
-    return this.#taking.takeOverdue(options);
+  async takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
+    return await this.#withSoundBodies(await this.#taking.takeOverdue(options));
   }
 
   release(ids: readonly string[]): void {
@@ -270,6 +270,7 @@ export class QueueRoom implements Queue {
 
   /** Sets aside what has lost its body: after a restart nobody has looked at the file yet. */
   async #withSoundBodies(items: readonly QueueItem[]): Promise<readonly QueueItem[]> {
+    if (items.every(({ message }) => message.body.kind === "inline")) return items;
     const sound: QueueItem[] = [];
     for (const item of items) {
       try {

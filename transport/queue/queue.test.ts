@@ -406,9 +406,18 @@ describe("bodies in the queue", () => {
     await queue.apply({ insert: [queueItem({ id: "bad", body }), queueItem({ id: "good" })] });
     harm(join(directory, "bodies", (body as { name: string }).name));
     await reopen();
+    expect(await queue.takeOverdue({ receivedBefore: 0, limit: 9 })).toEqual([]);
     expect(idsOf(await queue.take(...submission()))).toEqual(["good"]);
     expect(await queue.store.get("bad")).toMatchObject({ queue: "Poison", status: "Suspended" });
     expect(log.lines.some(({ fields }) => fields.messageId === "bad")).toBe(true);
+  });
+
+  test("an overdue message without its body is set aside in Poison too", async () => {
+    const body = await write(large);
+    await queue.apply({ insert: [queueItem({ id: "bad", body, expiresAt: T0 })] });
+    rmSync(join(directory, "bodies", (body as { name: string }).name));
+    expect(await queue.takeOverdue({ receivedBefore: 0, limit: 9 })).toEqual([]);
+    expect(await queue.store.get("bad")).toMatchObject({ queue: "Poison", status: "Suspended" });
   });
 
   test("octets altered in place are found when read, and the next change sets the message aside", async () => {

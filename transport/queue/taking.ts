@@ -15,6 +15,11 @@ import { Waker } from "./waker.ts";
 
 export type DueListener = (queue: QueueKind, nextHop: string) => void;
 
+export interface TakeOptions {
+  readonly nextHop?: string;
+  readonly limit: number;
+}
+
 export interface TakingParts {
   readonly store: QueueStore;
   readonly fence: Fence;
@@ -48,10 +53,7 @@ export class Taking {
     }
   }
 
-  async take(
-    queue: QueueKind,
-    { nextHop, limit }: { nextHop?: string; limit: number },
-  ): Promise<readonly QueueItem[]> {
+  async take(queue: QueueKind, { nextHop, limit }: TakeOptions): Promise<readonly QueueItem[]> {
     if (queue !== "Delivery" || nextHop !== undefined)
       return await this.#takeFrom(queue, nextHop ?? "", limit);
     const taken: QueueItem[] = [];
