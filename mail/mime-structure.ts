@@ -94,7 +94,7 @@ export class StructureReader {
   end(): void {
     if (!this.#stopped) {
       this.#consume(this.#carry, true);
-      if (this.#state === "header") this.#endHeader();
+      this.#endHeaders();
     }
     this.#closeDownTo(0, this.#offset);
   }
@@ -162,7 +162,7 @@ export class StructureReader {
   /** Ends what the delimiter at start..end ends, and opens the next part unless it is a closing one. */
   #passDelimiter(buffer: Buffer, start: number, end: number): Buffer {
     const delimiter = this.#delimiter(buffer.toString("latin1", start, end));
-    if (this.#state === "header") this.#endHeader();
+    this.#endHeaders();
     // RFC 2046 §5.1.1: the line break before a delimiter belongs to it.
     let bodyEnd = start;
     if (bodyEnd > 0 && buffer[bodyEnd - 1] === LF) bodyEnd -= buffer[bodyEnd - 2] === CR ? 2 : 1;
@@ -180,6 +180,11 @@ export class StructureReader {
     this.#atLineStart = true;
     this.#header = "";
     this.#headerStart = this.#offset;
+  }
+
+  /** A header that ends without blank line; an attached message that ends so is an empty one. */
+  #endHeaders(): void {
+    while (this.#state === "header" && !this.#stopped) this.#endHeader();
   }
 
   #endHeader(): void {

@@ -47,16 +47,16 @@ export function encodeQuotedPrintable(octets: Uint8Array): Buffer {
       column = 0;
       continue;
     }
-    let literal = isLiteral(octet, isLineEnd(octets, at + 1));
+    const fits = isLiteral(octet, isLineEnd(octets, at + 1));
     // 75 and the "=" of a soft break make 76.
-    if (column + (literal ? 1 : 3) > 75) {
+    if (column + widthOf(fits) > 75) {
       length += out.write("=\r\n", length, "latin1");
       column = 0;
     }
     // "--" never begins a line: wrapping must not make a boundary of what was none.
-    if (column === 0 && isDelimiter(octets, at)) literal = false;
-    length += literal ? out.writeUInt8(octet, length) - length : writeHex(out, octet, length);
-    column += literal ? 1 : 3;
+    const literal = fits && !(column === 0 && isDelimiter(octets, at));
+    length = literal ? out.writeUInt8(octet, length) : writeHex(out, octet, length);
+    column += widthOf(literal);
   }
   return out.subarray(0, length);
 }
@@ -80,9 +80,13 @@ function isDelimiter(octets: Uint8Array, at: number): boolean {
   return octets[at] === HYPHEN && octets[at + 1] === HYPHEN;
 }
 
-/** Writes =XX; gives its length. */
+function widthOf(literal: boolean): number {
+  return literal ? 1 : 3;
+}
+
+/** Writes =XX; gives the place after it. */
 function writeHex(out: Buffer, octet: number, at: number): number {
-  return out.write(`=${HEX[octet >> 4]}${HEX[octet & 15]}`, at, "latin1");
+  return at + out.write(`=${HEX[octet >> 4]}${HEX[octet & 15]}`, at, "latin1");
 }
 
 function isLineEnd(octets: Uint8Array, at: number): boolean {
