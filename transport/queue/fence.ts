@@ -6,6 +6,8 @@
  *
  * @module
  */
+import type { Change } from "./store.ts";
+
 export class Fence {
   readonly #changing = new Map<string, number>();
   readonly #reads = new Set<Set<string>>();
@@ -51,4 +53,14 @@ export class Fence {
       this.#reads.delete(touched);
     }
   }
+}
+
+/** Ids of all items that a change concerns. */
+export function idsOf({ insert = [], update = [], amend = [], remove = [] }: Change): string[] {
+  return [
+    ...insert.map(({ message }) => message.id),
+    ...update.map(({ message }) => message.id),
+    ...amend.map(({ id }) => id),
+    ...remove,
+  ];
 }

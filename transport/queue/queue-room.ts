@@ -11,7 +11,7 @@ import type { Body } from "../../mail/message.ts";
 import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
 import { type Bodies, DamagedBodyError } from "./bodies.ts";
 import { type DiskUsage, watchDiskUsage } from "./disk-usage.ts";
-import { Fence } from "./fence.ts";
+import { Fence, idsOf } from "./fence.ts";
 import type { Marks } from "./marks.ts";
 import type { BodyWriter, Queue } from "./mod.ts";
 import type { QueueOptions } from "./queue.ts";
@@ -108,7 +108,7 @@ export class QueueRoom implements Queue {
     if (change.amend !== undefined) await this.#settleInStore(change.amend.map(({ id }) => id));
   }
 
-  async take(queue: QueueKind, options: { nextHop?: string; limit: number }): Promise<readonly QueueItem[]> {
+  async take(queue: QueueKind, options: TakeOptions): Promise<readonly QueueItem[]> {
     return await this.#withSoundBodies(await this.#taking.take(queue, options));
   }
 
@@ -297,13 +297,4 @@ export class QueueRoom implements Queue {
       this.release([id]);
     }
   }
-}
-
-function idsOf({ insert = [], update = [], amend = [], remove = [] }: Change): string[] {
-  return [
-    ...insert.map(({ message }) => message.id),
-    ...update.map(({ message }) => message.id),
-    ...amend.map(({ id }) => id),
-    ...remove,
-  ];
 }
