@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   charsetName,
@@ -55,11 +56,29 @@ describe("charsetStream()", () => {
     },
     { name: "without a charset UTF-8 is read", pieces: ["\xc3", "\xbc"], label: undefined, want: "ü" },
     { name: "without a charset latin1 is read", pieces: ["\xfc."], label: undefined, want: "ü." },
-    { name: "a cut character never throws", pieces: ["a", "\xc3"], label: undefined, want: "a" },
+    { name: "a cut character is latin1", pieces: ["a", "\xc3"], label: undefined, want: "a\u00c3" },
   ])("$name", ({ pieces, label, want }) => {
     const stream = charsetStream(label);
     expect(pieces.map((piece) => stream.decode(latin1(piece))).join("") + stream.end()).toBe(want);
   });
+});
+
+test("without a charset, pieces of any size give the same text", () => {
+  const octet = fc.constantFrom(0x41, 0xc3, 0xbc, 0xe2, 0x82, 0xac, 0xf0, 0x9f, 0x98, 0x80, 0xff);
+  fc.assert(
+    fc.property(fc.array(octet), fc.integer({ min: 1, max: 3 }), (numbers, size) => {
+      const read = (step: number) => {
+        const stream = charsetStream(undefined);
+        let text = "";
+        for (let at = 0; at < numbers.length; at += step) {
+          text += stream.decode(Uint8Array.from(numbers.slice(at, at + step)));
+        }
+        return text + stream.end();
+      };
+      expect(read(size)).toBe(read(1000));
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test("octets and text convert into each other", () => {

@@ -39,22 +39,12 @@ export interface CharsetStream {
   end(): string;
 }
 
-/** As decodeCharset, for text that comes in pieces. Without a known charset: UTF-8 until it is not, then latin1. */
+/** For text that comes in pieces. Without a known charset: UTF-8, and latin1 where it is none, octet by octet. */
 export function charsetStream(label: string | undefined): CharsetStream {
   const name = label === undefined || isAscii("windows-1252", label) ? undefined : charsetName(label);
-  let decoder: TextDecoder | undefined = new TextDecoder(name ?? "utf-8", { fatal: name === undefined });
-  const attempt = (octets: Uint8Array, stream: boolean) => {
-    try {
-      if (decoder !== undefined) return decoder.decode(octets, { stream });
-    } catch {
-      decoder = undefined; // fatal was asked for: these octets are no UTF-8
-    }
-    return Buffer.from(octets).toString("latin1");
-  };
-  return {
-    decode: (octets) => attempt(octets, true),
-    end: () => attempt(new Uint8Array(0), false),
-  };
+  if (name === undefined) return unlabelledStream();
+  const decoder = new TextDecoder(name);
+  return { decode: (octets) => decoder.decode(octets, { stream: true }), end: () => decoder.decode() };
 }
 
 /** Octets of a text in a charset, or undefined when the charset is unknown, multi-octet, or lacks a character. */
@@ -114,6 +104,46 @@ function isAsciiSuperset(name: string): boolean {
 function decodeUnlabelled(octets: Uint8Array): string {
   const buffer = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   return buffer.toString(isUtf8(buffer) ? "utf8" : "latin1");
+}
+
+function unlabelledStream(): CharsetStream {
+  let held = Buffer.alloc(0);
+  const decode = (octets: Uint8Array, last: boolean) => {
+    const buffer = Buffer.concat([held, octets]);
+    const end = last ? buffer.length : buffer.length - cutLength(buffer);
+    held = buffer.subarray(end);
+    const sure = buffer.subarray(0, end);
+    return isUtf8(sure) ? sure.toString() : mixedText(sure);
+  };
+  return { decode: (octets) => decode(octets, false), end: () => decode(new Uint8Array(0), true) };
+}
+
+/** Octets at the end that may begin a character whose rest is still to come. */
+function cutLength(buffer: Buffer): number {
+  for (let length = 1; length <= Math.min(3, buffer.length); length++) {
+    const octet = buffer[buffer.length - length] as number;
+    if (octet >= 0xc0) return characterLength(octet) > length ? length : 0;
+    if (octet < 0x80) return 0;
+  }
+  return 0;
+}
+
+/** Characters of UTF-8 where there are some, else latin1. */
+function mixedText(octets: Buffer): string {
+  const pieces: string[] = [];
+  for (let at = 0; at < octets.length; ) {
+    const character = octets.subarray(at, at + characterLength(octets[at] as number));
+    const valid = isUtf8(character);
+    pieces.push(valid ? character.toString() : octets.toString("latin1", at, at + 1));
+    at += valid ? character.length : 1;
+  }
+  return pieces.join("");
+}
+
+function characterLength(lead: number): number {
+  if (lead < 0xc0) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
 }
 
 /** Code point to octet, for charsets with one octet a character; undefined for the others. */
