@@ -9,7 +9,8 @@ export interface CountingSink {
   close(): Promise<void>;
 }
 
-export async function startCountingSink(): Promise<CountingSink> {
+/** `onContent` sees each message as latin1 octets. */
+export async function startCountingSink(onContent?: (content: string) => void): Promise<CountingSink> {
   const seen = new Map<string, number>();
   const sockets = new Set<Socket>();
   let total = 0;
@@ -21,6 +22,7 @@ export async function startCountingSink(): Promise<CountingSink> {
       total += 1;
       const id = /\bid ([0-9A-Z]{15,})/.exec(content)?.[1] ?? "";
       seen.set(id, (seen.get(id) ?? 0) + 1);
+      onContent?.(content);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

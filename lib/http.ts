@@ -28,7 +28,11 @@ export function serveHttp(host: string, port: number, endpoints: HttpEndpoints):
 }
 
 async function respond(url: string, endpoints: HttpEndpoints) {
-  const plain = (status: number, text: string) => ({ status, text: `${text}\n`, contentType: "text/plain; charset=utf-8" });
+  const plain = (status: number, text: string) => ({
+    status,
+    text: `${text}\n`,
+    contentType: "text/plain; charset=utf-8",
+  });
   switch (url.split("?")[0]) {
     case "/healthz":
       return plain(200, "ok");

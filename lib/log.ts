@@ -4,7 +4,16 @@ import pino, { type Logger } from "pino";
 export type { Logger } from "pino";
 
 /** Paths that never reach a line, wherever they stand in the fields. */
-const REDACT = ["password", "*.password", "secret", "*.secret", "credentials", "*.credentials", "body", "*.body"];
+const REDACT = [
+  "password",
+  "*.password",
+  "secret",
+  "*.secret",
+  "credentials",
+  "*.credentials",
+  "body",
+  "*.body",
+];
 
 export interface LogOptions {
   readonly level: string;
@@ -25,14 +34,22 @@ export function createLog({ level, pretty }: LogOptions): Logger {
   return pino(options, { write: (line: string) => process.stdout.write(`${readable(line)}\n`) });
 }
 
-const COLORS: Readonly<Record<string, string>> = { warn: "\u001b[33m", error: "\u001b[31m", fatal: "\u001b[31m", debug: "\u001b[2m" };
+const COLORS: Readonly<Record<string, string>> = {
+  warn: "\u001b[33m",
+  error: "\u001b[31m",
+  fatal: "\u001b[31m",
+  debug: "\u001b[2m",
+};
 
 /** One JSON line as a person reads it: time, room, message, then the fields. */
 export function readable(line: string): string {
   const { time, level, room, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const clock = String(time).slice(11, 23);
   const rest = Object.entries(fields)
-    .map(([key, value]) => `${key}=${typeof value === "string" && !/\s/.test(value) ? value : JSON.stringify(value)}`)
+    .map(
+      ([key, value]) =>
+        `${key}=${typeof value === "string" && !/\s/.test(value) ? value : JSON.stringify(value)}`,
+    )
     .join(" ");
   const label = room === undefined ? "" : `${String(room).padEnd(9)} `;
   const mark = level === "info" ? "" : `${String(level).toUpperCase()} `;

@@ -18,7 +18,12 @@ export function createMetrics() {
     new Histogram({ name: `postroom_${name}`, help, labelNames, registers, buckets: SECONDS });
   return {
     registry,
-    smtpEvents: counter("smtp_events_total", "Connections, refusals and replies of the SMTP server", ["event", "detail"]),
+    smtpConnections: counter("smtp_connections_total", "SMTP sessions begun", ["connector"]),
+    smtpRefused: counter("smtp_refused_total", "Connections refused before a session", [
+      "connector",
+      "reason",
+    ]),
+    smtpReplies: counter("smtp_replies_total", "Replies by verb and code", ["connector", "verb", "code"]),
     smtpSessions: gauge("smtp_sessions", "Open SMTP sessions", ["connector"]),
     messagesReceived: counter("messages_received_total", "Messages accepted", ["connector"]),
     acceptSeconds: histogram("accept_duration_seconds", "End of data to reply"),
@@ -29,11 +34,40 @@ export function createMetrics() {
     queueMessages: gauge("queue_messages", "Messages in a queue", ["queue", "next_hop"]),
     queueOldest: gauge("queue_oldest_seconds", "Age of the oldest message of a queue", ["queue", "next_hop"]),
     deliveries: counter("deliveries_total", "Recipients by outcome of the attempt", ["connector", "result"]),
-    deliverySeconds: histogram("delivery_duration_seconds", "One attempt, connection included", ["connector"]),
-    deliveryEvents: counter("delivery_events_total", "Connections, TLS and DNS events of delivery", ["event", "detail"]),
+    deliverySeconds: histogram("delivery_duration_seconds", "One attempt, connection included", [
+      "connector",
+    ]),
+    deliveryConnections: counter("delivery_connections_total", "Connections to next hops", [
+      "connector",
+      "result",
+    ]),
+    tlsFallbacks: counter("delivery_tls_fallbacks_total", "Opportunistic TLS given up for clear text", [
+      "connector",
+    ]),
     dsns: counter("dsns_total", "Delivery status notifications sent", ["kind"]),
     pressure: gauge("back_pressure_level", "0 normal, 1 medium, 2 high"),
     reloads: counter("reloads_total", "Configuration changes by outcome", ["outcome"]),
     reloadSeconds: histogram("reload_duration_seconds", "Change seen to change in force"),
+  };
+}
+
+/** Counts what the smtp room reports. */
+export function countSmtp(
+  metrics: Metrics,
+): (event: string, labels: Readonly<Record<string, string>>) => void {
+  return (event, labels) => {
+    if (event === "reply") metrics.smtpReplies.inc(labels);
+    else if (event === "refused") metrics.smtpRefused.inc(labels);
+    else if (event === "connection") metrics.smtpConnections.inc(labels);
+  };
+}
+
+/** Counts what delivery reports; recipients are counted where they are settled. */
+export function countDelivery(
+  metrics: Metrics,
+): (event: string, labels: Readonly<Record<string, string>>) => void {
+  return (event, labels) => {
+    if (event === "connection") metrics.deliveryConnections.inc(labels);
+    else if (event === "tls fallback") metrics.tlsFallbacks.inc(labels);
   };
 }

@@ -15,13 +15,13 @@ interface Room {
 
 const PURE_NODE = ["node:url", "node:crypto", "node:buffer"];
 const ROOMS: Readonly<Record<string, Room>> = {
-  lib: { may: [], packages: ["pino", "prom-client", "node-forge", "selfsigned", "@peculiar/x509"] },
+  lib: { may: [], packages: ["pino", "prom-client", "pkijs", "asn1js", "ipaddr.js"] },
   mail: { may: ["lib/diagnostics.ts"], pure: true, packages: ["ipaddr.js", "re2js"] },
-  crds: { may: ["lib/diagnostics.ts", "mail"], pure: true, packages: ["zod", "js-yaml", "yaml"] },
+  crds: { may: ["lib/diagnostics.ts", "mail"], pure: true, packages: ["zod", "js-yaml"] },
   snapshot: { may: ["lib/diagnostics.ts", "mail", "crds"], pure: true, packages: ["zod"] },
   "transport/smtp": { may: ["lib", "mail", "snapshot"], packages: ["smtp-server"] },
   "transport/agents": { may: ["lib", "mail", "snapshot"] },
-  "transport/queue": { may: ["lib", "mail", "snapshot"] },
+  "transport/queue": { may: ["lib", "mail", "snapshot"], packages: ["zod"] },
   "transport/delivery": { may: ["lib", "mail", "snapshot"], packages: ["nodemailer"] },
   "transport/categorizer": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },
   "transport/policy": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },

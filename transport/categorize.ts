@@ -60,17 +60,32 @@ export function startCategorizer(deps: CategorizeDeps): void {
 
 async function categorizeOne(item: QueueItem, deps: CategorizeDeps): Promise<void> {
   const end = deps.metrics.categorizeSeconds.startTimer();
+  try {
+    const { plan, change } = await decide(item, deps);
+    if (change === undefined) return await defer(item, plan.deferReason ?? "", deps);
+    await deps.queue.apply(change);
+    report(item, plan, deps);
+  } catch (cause) {
+    await deferFault(item, cause, deps);
+  } finally {
+    end();
+  }
+}
+
+/** All work on the message itself, marked: a crash in here is the message's doing, one in the commit is not. */
+async function decide(
+  item: QueueItem,
+  deps: CategorizeDeps,
+): Promise<{ plan: Plan; change: Change | undefined }> {
   const unmark = deps.queue.mark(item.message.id);
   try {
     const pipeline = deps.pipeline();
     const mime = pipeline.rules.needsMime ? await summaryOf(item, pipeline, deps) : undefined;
     const plan = await planMessage(item, { pipeline, mime, now: deps.clock.now() });
-    await carryOut(item, plan, deps);
-  } catch (cause) {
-    await deferFault(item, cause, deps);
+    if (plan.deferReason !== undefined) return { plan, change: undefined };
+    return await toChange(item, plan, deps);
   } finally {
     unmark();
-    end();
   }
 }
 
@@ -87,8 +102,11 @@ async function summaryOf(
 }
 
 /** One change for the whole plan: the copies, the DSNs, and the end of the original. */
-async function carryOut(item: QueueItem, plan: Plan, deps: CategorizeDeps): Promise<void> {
-  if (plan.deferReason !== undefined) return defer(item, plan.deferReason, deps);
+async function toChange(
+  item: QueueItem,
+  plan: Plan,
+  deps: CategorizeDeps,
+): Promise<{ plan: Plan; change: Change }> {
   const made: QueueItem[] = [];
   const failed = [...plan.failed];
   // Copies of one rule outcome share their edits, and so their content.
@@ -107,10 +125,14 @@ async function carryOut(item: QueueItem, plan: Plan, deps: CategorizeDeps): Prom
   const settled = settleFailed(item, failed, "ROUTING");
   const dsns: readonly DsnRequest[] = [...settled.dsns, ...wantedDsns(item, plan.dsns)];
   const bounces = await bounceItems(item, dsns, deps);
-  await deps.queue.apply(asChange(item, made, bounces));
-  for (const event of [...plan.events, ...settled.events]) deps.tracking.track(event);
-  for (const { rule, outcome } of plan.ruleHits) deps.metrics.ruleHits.inc({ rule, outcome });
-  for (const text of plan.logTexts) deps.log.info({ ...ofMessage(item.message), text }, "rule log event");
+  const events = [...plan.events, ...settled.events];
+  return { plan: { ...plan, events }, change: asChange(item, made, bounces) };
+}
+
+function report(item: QueueItem, plan: Plan, { tracking, metrics, log }: CategorizeDeps): void {
+  for (const event of plan.events) tracking.track(event);
+  for (const { rule, outcome } of plan.ruleHits) metrics.ruleHits.inc({ rule, outcome });
+  for (const text of plan.logTexts) log.info({ ...ofMessage(item.message), text }, "rule log event");
 }
 
 /** The first copy keeps the id, so that the usual message is one row updated once. */

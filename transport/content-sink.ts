@@ -9,6 +9,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
+import type { Metrics } from "../lib/metrics.ts";
 import { stripAttachments } from "../mail/content.ts";
 import { addFirst, type HeaderField, headerValues, makeField } from "../mail/header.ts";
 import type { Body } from "../mail/message.ts";
@@ -41,6 +42,7 @@ export interface ContentSinkDeps {
   readonly pipeline: Pipeline;
   readonly queue: Queue;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly ids: Ids;
   readonly clock: Clock;
   readonly fate: Fate;
@@ -97,6 +99,7 @@ class ContentSink implements MessageSink {
   }
 
   async end(): Promise<Answer & object> {
+    const timed = this.#deps.metrics.acceptSeconds.startTimer();
     try {
       if (this.#header === undefined && this.#refusal === undefined)
         await this.#headerDone(this.#intake.finish());
@@ -109,6 +112,8 @@ class ContentSink implements MessageSink {
       this.#fault(cause);
       this.abort();
       return { reply: FAULT };
+    } finally {
+      timed();
     }
   }
 

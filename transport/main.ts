@@ -11,7 +11,7 @@ import { systemClock } from "../lib/clock.ts";
 import { serveHttp } from "../lib/http.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
-import { createMetrics } from "../lib/metrics.ts";
+import { countDelivery, countSmtp, createMetrics } from "../lib/metrics.ts";
 import { startCategorizer } from "./categorize.ts";
 import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
 import { type Dispatcher, startDispatcher } from "./dispatch.ts";
@@ -99,9 +99,6 @@ async function openRooms(options: TransportOptions) {
     if (inForce === undefined) throw new Error("No configuration is in force yet");
     return inForce;
   };
-  const count =
-    (counter: typeof metrics.smtpEvents) => (event: string, labels: Readonly<Record<string, string>>) =>
-      counter.inc({ event, detail: Object.values(labels).join(" ") });
   const queue = await openQueue({
     directory: join(state, "queue"),
     clock,
@@ -116,7 +113,7 @@ async function openRooms(options: TransportOptions) {
     open: createIntake({ ...shared, remember: memory.remember }),
     clock,
     log: room("smtp"),
-    count: count(metrics.smtpEvents),
+    count: countSmtp(metrics),
   });
   const delivery = createDelivery({
     resolver,
@@ -126,7 +123,7 @@ async function openRooms(options: TransportOptions) {
     log: room("delivery"),
     dropDirectory: join(state, "drop"),
     limits: () => pipeline().snapshot.transport.limits,
-    count: count(metrics.deliveryEvents),
+    count: countDelivery(metrics),
   });
   const swap = (ready: Pipeline) => {
     inForce = ready;

@@ -103,7 +103,7 @@ describe("a next hop", () => {
     await client.say("RCPT TO:<ann@contoso.example>");
     await client.say("DATA");
     client.write(
-      "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n.\r\n",
+      "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nViele herzliche Grüße an alle Kolleginnen und Kollegen\r\n.\r\n",
     );
     expect(await client.reply()).toMatch(/^250/);
     client.close();
