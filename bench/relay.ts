@@ -60,30 +60,39 @@ if (postfixIsThere()) {
   console.log("SKIPPED: the Postfix peer: needs root and the Debian package postfix");
 }
 
-const idle = await residentMegabytes(transport.child.pid);
-for (const one of CASES) {
-  const rates = new Map<string, number[]>(peers.map(({ name }) => [name, []]));
-  for (const peer of peers) await run(peer.port, one, 500);
-  for (let n = 0; n < RUNS; n += 1) {
-    for (const peer of peers) rates.get(peer.name)?.push(await run(peer.port, one, MESSAGES));
-  }
-  for (const [name, values] of rates) {
-    const range = `${Math.round(Math.min(...values))}-${Math.round(Math.max(...values))}`;
-    console.log(
-      `${one.name} | ${name} | median ${Math.round(median(values))}/s | range ${range} | ${RUNS} runs of ${MESSAGES}`,
-    );
-  }
-  const [ours, theirs] = [...rates.values()].map(median);
-  if (ours !== undefined && theirs !== undefined)
-    console.log(`${one.name} | ratio ${(ours / theirs).toFixed(2)}`);
+try {
+  await measure();
+} finally {
+  for (const peer of peers) await peer.stop();
+  folder.remove();
 }
-console.log(`Postroom memory: ${idle} MB before, ${await residentMegabytes(transport.child.pid)} MB after`);
-for (const peer of peers) await peer.stop();
-folder.remove();
+
+async function measure(): Promise<void> {
+  const idle = await residentMegabytes(transport.child.pid);
+  for (const one of CASES) {
+    const rates = new Map<string, number[]>(peers.map(({ name }) => [name, []]));
+    for (const peer of peers) await run(peer.port, one, 500);
+    for (let n = 0; n < RUNS; n += 1) {
+      for (const peer of peers) rates.get(peer.name)?.push(await run(peer.port, one, MESSAGES));
+    }
+    for (const [name, values] of rates) {
+      const range = `${Math.round(Math.min(...values))}-${Math.round(Math.max(...values))}`;
+      console.log(
+        `${one.name} | ${name} | median ${Math.round(median(values))}/s | range ${range} | ${RUNS} runs of ${MESSAGES}`,
+      );
+    }
+    const [ours, theirs] = [...rates.values()].map(median);
+    if (ours !== undefined && theirs !== undefined)
+      console.log(`${one.name} | ratio ${(ours / theirs).toFixed(2)}`);
+  }
+  console.log(`Postroom memory: ${idle} MB before, ${await residentMegabytes(transport.child.pid)} MB after`);
+}
 
 /** Messages a second from the first connection to the last message at the sink. */
 async function run(target: number, { size, kept }: Case, messages: number): Promise<number> {
-  const sink = spawn("smtp-sink", ["-M", String(messages), `127.0.0.1:${sinkPort}`, "1000"], {
+  // As root smtp-sink wants to know whom to become.
+  const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
+  const sink = spawn("smtp-sink", [...user, "-M", String(messages), `127.0.0.1:${sinkPort}`, "1000"], {
     stdio: "ignore",
   });
   const done = new Promise<void>((resolve) => sink.once("exit", () => resolve()));
