@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+// The door of the command line. Plain JavaScript, so that any Node can read it: an older one than Postroom needs
+// starts the Node that `npm install` brought, and says so in one line when there is none.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+const NEEDED = 26;
+const main = new URL("../cli/main.ts", import.meta.url);
+
+if (Number.parseInt(process.versions.node, 10) >= NEEDED) await import(main.href);
+else startWith(fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url)));
+
+/** The same command in another process; signals and the exit code pass through. */
+function startWith(node) {
+  if (!existsSync(node)) {
+    process.stderr.write(
+      `postroom: Node ${NEEDED} is needed, this is ${process.version}: run "npm install", which brings it\n`,
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: "inherit" });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
+    process.on(signal, () => {
+      // A terminal sends SIGINT to both of us; the transport takes a second one for impatience.
+      if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
+    });
+  child.on("exit", (code, signal) => {
+    process.exitCode = code ?? 128 + constants.signals[signal];
+  });
+}
