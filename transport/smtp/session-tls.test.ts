@@ -2,6 +2,7 @@ import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { testAuthority, testCertificate } from "../../test/helpers/certificate.ts";
 import { eventually } from "../../test/helpers/eventually.ts";
+import { createFakeClock } from "../../test/helpers/fake-clock.ts";
 import { makeClient, type Rig, type RigOptions, startRig } from "../../test/helpers/session-rig.ts";
 
 let ca = "";
@@ -110,6 +111,54 @@ describe("STARTTLS", () => {
     client.socket.resetAndDestroy();
     await eventually(() => started.events.includes("closed"));
     expect(started.events).toEqual(["disconnect", "closed"]);
+  });
+
+  test.each([
+    { name: "with nothing said", octets: Buffer.alloc(0) },
+    { name: "with half a ClientHello", octets: Buffer.from("16030102000100", "hex") },
+  ])("a client that closes its half $name is closed at once", async ({ octets }) => {
+    const started = await start();
+    const client = await started.open();
+    await client.say("EHLO me");
+    await client.say("STARTTLS");
+    client.socket.end(octets);
+    await eventually(() => started.events.includes("closed"));
+    expect(started.events).toEqual(["disconnect", "closed"]);
+  });
+
+  test("a handshake that does not end within 30 s is cut, and the session's own time is not waited for", async () => {
+    const clock = createFakeClock();
+    const started = await start({ clock, connector: { connectionInactivityTimeoutMs: 600_000 } });
+    const client = await started.open();
+    await client.say("EHLO me");
+    await client.say("STARTTLS");
+    client.write(Buffer.from("16030102000100", "hex"));
+    await clock.advance(29_999);
+    expect(started.events).toEqual([]);
+    await clock.advance(1);
+    await eventually(() => started.events.includes("closed"));
+  });
+
+  test("a session under TLS outlives the time of its handshake", async () => {
+    const clock = createFakeClock();
+    const started = await start({ clock });
+    const client = await started.open();
+    await client.say("EHLO me");
+    await client.say("STARTTLS");
+    const secure = await client.startTls(ca, "mx.example");
+    await eventually(() => started.controls[0]?.session.tls);
+    await clock.advance(30_000);
+    expect(await secure.say("EHLO me")).toMatch(/^250/);
+  });
+
+  test("a client under TLS that closes its half still gets its replies", async () => {
+    const started = await start();
+    const client = await started.open();
+    await client.say("EHLO me");
+    await client.say("STARTTLS");
+    const secure = await client.startTls(ca, "mx.example");
+    secure.socket.end("EHLO me\r\nNOOP\r\n");
+    expect(await secure.rest()).toMatch(/250 2\.0\.0 OK\r\n$/);
   });
 });
 

@@ -51,6 +51,9 @@ export interface SessionControl {
   destroy(): void;
 }
 
+/** As for implicit TLS: nothing of SMTP can be said meanwhile, so the session's own times are too long. */
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+
 const VERDICTS: Readonly<Record<"idle" | "slow" | "long", Reply>> = {
   idle: IDLE,
   slow: TOO_SLOW,
@@ -194,9 +197,20 @@ class Session implements SessionControl {
     if (this.#isClosing) return;
     this.#send(verb, final.reply);
     if (final.endsTransaction) this.#endTransaction();
-    if (final.startTls && !this.#wire.startTls()) this.#close();
+    if (final.startTls) this.#startTls();
     if (final.disconnect || final.reply.code === 421) this.#close();
     else this.#stopIfDue();
+  }
+
+  #startTls(): void {
+    if (!this.#wire.startTls()) {
+      this.#close();
+      return;
+    }
+    const cut = () => {
+      if (this.#dialogue.session.tls === undefined) this.destroy();
+    };
+    this.#sleep(HANDSHAKE_TIMEOUT_MS).then(cut, (error: unknown) => this.#broken(error));
   }
 
   #endTransaction(): void {

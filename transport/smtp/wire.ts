@@ -167,8 +167,13 @@ class Connection extends SMTPConnection {
     return parser;
   }
 
-  /** The idle time is Pace's business: socket.setTimeout would count our own time too. */
-  override _armTimeout(): void {}
+  /** Shown each new socket. The idle time is Pace's business: socket.setTimeout would count our own time too. */
+  override _armTimeout(socket?: Socket): void {
+    if (!this._upgrading || socket === undefined) return;
+    // A half-closed client cannot finish a handshake: "end" before "secure" is the end of it.
+    const onEnd = () => socket.destroy();
+    socket.once("end", onEnd).once("secure", () => socket.off("end", onEnd));
+  }
 
   override _onError(error: Error): void {
     this.#events.failed(error);
