@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { openAdmin } from "../transport/queue/mod.ts";
 import { startCountingSink } from "./counting-sink.ts";
-import { freePort, greeted, startTransportProcess, temporaryFolder } from "./processes.ts";
+import { freePort, greeted, relayManifest, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 const MESSAGES = Number(process.argv[2] ?? 10_000);
 const KILLS = 5;
@@ -27,7 +27,7 @@ const folder = temporaryFolder();
 const sink = await startCountingSink();
 const port = await freePort();
 const state = join(folder.path, "state");
-folder.write("manifests/all.yaml", manifest(port, sink.port));
+folder.write("manifests/all.yaml", relayManifest({ port, nextHopPort: sink.port }));
 const start = async () => {
   const started = startTransportProcess({
     manifests: join(folder.path, "manifests"),
@@ -149,31 +149,4 @@ async function startProxy(target: number, onAcknowledged: (id: string) => void) 
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-function manifest(listen: number, sinkPort: number): string {
-  return `
-apiVersion: postroom.dev/v1alpha1
-kind: MailTransport
-metadata: {name: hub}
-spec: {hostname: mx.contoso.example, queue: {retryIntervals: [1s]}}
----
-apiVersion: postroom.dev/v1alpha1
-kind: ReceiveConnector
-metadata: {name: in}
-spec: {bindings: [{address: 127.0.0.1, port: ${listen}}], maxInboundConnectionPerSource: 1000}
----
-apiVersion: postroom.dev/v1alpha1
-kind: AcceptedDomain
-metadata: {name: contoso}
-spec: {domains: [contoso.example]}
----
-apiVersion: postroom.dev/v1alpha1
-kind: SendConnector
-metadata: {name: out}
-spec:
-  addressSpaces: [{domain: "*"}]
-  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${sinkPort}}]}
-  tls: {mode: None}
-`;
 }

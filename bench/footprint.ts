@@ -8,11 +8,21 @@
  */
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { freePort, greeted, residentMegabytes, startTransportProcess, temporaryFolder } from "./processes.ts";
+import {
+  freePort,
+  greeted,
+  relayManifest,
+  residentMegabytes,
+  startTransportProcess,
+  temporaryFolder,
+} from "./processes.ts";
 
 const folder = temporaryFolder();
 const port = await freePort();
-folder.write("manifests/all.yaml", manifest(port));
+folder.write(
+  "manifests/all.yaml",
+  relayManifest({ port, nextHopPort: 1, transport: "limits: {maxInboundConnections: 20000}" }),
+);
 const options = { manifests: join(folder.path, "manifests"), state: join(folder.path, "state") };
 try {
   const starts: number[] = [];
@@ -71,26 +81,4 @@ function openOne(): Promise<Socket> {
       socket.once("data", () => resolve(socket));
     });
   });
-}
-
-function manifest(listen: number): string {
-  return `
-apiVersion: postroom.dev/v1alpha1
-kind: MailTransport
-metadata: {name: hub}
-spec: {hostname: mx.contoso.example, limits: {maxInboundConnections: 20000}}
----
-apiVersion: postroom.dev/v1alpha1
-kind: ReceiveConnector
-metadata: {name: in}
-spec:
-  bindings: [{address: 127.0.0.1, port: ${listen}}]
-  maxInboundConnection: 20000
-  maxInboundConnectionPerSource: 20000
----
-apiVersion: postroom.dev/v1alpha1
-kind: AcceptedDomain
-metadata: {name: contoso}
-spec: {domains: [contoso.example]}
-`;
 }

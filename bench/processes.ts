@@ -107,3 +107,39 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
+
+/** Objects of a transport that relays everything from one port to one host. */
+export function relayManifest(options: {
+  readonly port: number;
+  readonly nextHopPort: number;
+  /** Further fields of the MailTransport's spec, as flow YAML. */
+  readonly transport?: string;
+}): string {
+  return `
+apiVersion: postroom.dev/v1alpha1
+kind: MailTransport
+metadata: {name: hub}
+spec: {hostname: mx.contoso.example, queue: {retryIntervals: [1s]}${options.transport === undefined ? "" : `, ${options.transport}`}}
+---
+apiVersion: postroom.dev/v1alpha1
+kind: ReceiveConnector
+metadata: {name: in}
+spec:
+  bindings: [{address: 127.0.0.1, port: ${options.port}}]
+  maxInboundConnection: 20000
+  maxInboundConnectionPerSource: 20000
+---
+apiVersion: postroom.dev/v1alpha1
+kind: AcceptedDomain
+metadata: {name: contoso}
+spec: {domains: [contoso.example]}
+---
+apiVersion: postroom.dev/v1alpha1
+kind: SendConnector
+metadata: {name: out}
+spec:
+  addressSpaces: [{domain: "*"}]
+  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${options.nextHopPort}}]}
+  tls: {mode: None}
+`;
+}

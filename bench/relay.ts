@@ -14,6 +14,7 @@ import {
   freePort,
   greeted,
   median,
+  relayManifest,
   residentMegabytes,
   startTransportProcess,
   temporaryFolder,
@@ -42,7 +43,10 @@ const sinkPort = await freePort();
 const peers: { readonly name: string; readonly port: number; stop(): Promise<void> | void }[] = [];
 const folder = temporaryFolder();
 const port = await freePort();
-folder.write("manifests/all.yaml", manifest(port, sinkPort));
+folder.write(
+  "manifests/all.yaml",
+  relayManifest({ port, nextHopPort: sinkPort, transport: "limits: {maxPerDomainOutboundConnections: 50}" }),
+);
 const transport = startTransportProcess({
   manifests: join(folder.path, "manifests"),
   state: join(folder.path, "state"),
@@ -110,31 +114,4 @@ async function run(target: number, { size, kept }: Case, messages: number): Prom
   const seconds = (performance.now() - began) / 1000;
   source.kill();
   return messages / seconds;
-}
-
-function manifest(listen: number, nextHop: number): string {
-  return `
-apiVersion: postroom.dev/v1alpha1
-kind: MailTransport
-metadata: {name: hub}
-spec: {hostname: mx.contoso.example, limits: {maxPerDomainOutboundConnections: 50}, queue: {retryIntervals: [1s]}}
----
-apiVersion: postroom.dev/v1alpha1
-kind: ReceiveConnector
-metadata: {name: in}
-spec: {bindings: [{address: 127.0.0.1, port: ${listen}}], maxInboundConnectionPerSource: 1000}
----
-apiVersion: postroom.dev/v1alpha1
-kind: AcceptedDomain
-metadata: {name: contoso}
-spec: {domains: [contoso.example]}
----
-apiVersion: postroom.dev/v1alpha1
-kind: SendConnector
-metadata: {name: out}
-spec:
-  addressSpaces: [{domain: "*"}]
-  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${nextHop}}]}
-  tls: {mode: None}
-`;
 }
