@@ -75,6 +75,8 @@ class ContentSink implements MessageSink {
   #refusal: Reply | undefined;
   #fate: Fate;
   #summary: Promise<MimeSummary> | undefined;
+  /** What the scan found, for the categorizer. */
+  #scanned: MimeSummary | undefined;
 
   constructor(transaction: AgentTransaction, deps: ContentSinkDeps) {
     this.#transaction = transaction;
@@ -150,8 +152,8 @@ class ContentSink implements MessageSink {
     if (pipeline.rules.needsMime && (await this.#mime()).tooComplex) return TOO_COMPLEX;
     const verdict = pipeline.agents.onEndOfData(this.#asAgentSees());
     this.#judge(verdict instanceof Promise ? await verdict : verdict);
-    if (this.#summary !== undefined && (await this.#summary).tooComplex) return TOO_COMPLEX;
-    return this.#refusal;
+    this.#scanned = await this.#summary;
+    return this.#scanned?.tooComplex ? TOO_COMPLEX : this.#refusal;
   }
 
   #mime(): Promise<MimeSummary> {
@@ -254,7 +256,7 @@ class ContentSink implements MessageSink {
       header,
       body,
       fate: this.#fate,
-      summary: undefined,
+      summary: this.#scanned,
       discard,
     };
   }

@@ -12,6 +12,7 @@ import type { Logger } from "../lib/log.ts";
 import type { Metrics } from "../lib/metrics.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
 import type { Message, Recipient } from "../mail/message.ts";
+import type { MimeSummary } from "../mail/mime.ts";
 import { formatReply, type Reply, reply } from "../mail/reply.ts";
 import type { Answer, SessionHandler, SmtpSession, SmtpTransaction } from "../mail/session.ts";
 import type { AgentTransaction, Verdict } from "./agents/mod.ts";
@@ -29,7 +30,7 @@ export interface IntakeDeps {
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Hands a MIME summary made in the session to the categorizer, so that nothing is scanned twice. */
-  remember(networkMessageId: string, summary: unknown): void;
+  remember(networkMessageId: string, summary: MimeSummary): void;
 }
 
 /** Makes the function that smtp calls for each connection. */
@@ -41,8 +42,10 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
   let pipeline = deps.pipeline();
   let stamps: Record<string, string> = {};
   let fate: Fate = DELIVER;
+  let networkMessageId = "";
   const asAgentSees = (transaction: SmtpTransaction): AgentTransaction => ({
     ...transaction,
+    networkMessageId,
     stamps,
     stamp(name, value) {
       stamps[name] = value;
@@ -52,7 +55,7 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
   const judged = (verdict: Verdict | Promise<Verdict>, transaction: SmtpTransaction, recipient?: Recipient) =>
     mapVerdict(verdict, (decided) => {
       if (decided !== undefined && "reply" in decided)
-        trackRefusal(decided.reply, transaction, recipient, deps);
+        trackRefusal(decided.reply, asAgentSees(transaction), recipient, deps);
       if (decided?.action !== "drop" && decided?.action !== "quarantine") return toAnswer(decided);
       fate = { kind: decided.action, reason: decided.reason };
       return undefined;
@@ -65,6 +68,7 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
       pipeline = deps.pipeline();
       stamps = {};
       fate = DELIVER;
+      networkMessageId = deps.ids.uuid();
       return judged(pipeline.agents.onMail(asAgentSees(transaction)), transaction);
     },
     onRcpt: (transaction, recipient) =>
@@ -72,8 +76,8 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
     onData: (transaction) =>
       mapVerdict(judged(pipeline.agents.onData(asAgentSees(transaction)), transaction), (refused) => {
         if (refused !== undefined) return refused;
-        const accept = (end: ContentEnd) => submit(end, transaction, { deps, pipeline, stamps });
-        const tell = (refusal: Reply) => trackRefusal(refusal, transaction, undefined, deps);
+        const accept = (end: ContentEnd) => submit(end, asAgentSees(transaction), { deps, pipeline });
+        const tell = (refusal: Reply) => trackRefusal(refusal, asAgentSees(transaction), undefined, deps);
         return createContentSink(asAgentSees(transaction), {
           ...deps,
           pipeline,
@@ -88,10 +92,10 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
   };
 }
 
-/** An agent refused: there is no message, so the session's id ties the events together. */
+/** An agent refused: there is no message, but the id it would have had ties the events together. */
 function trackRefusal(
   refusal: Reply,
-  { session, envelope }: SmtpTransaction,
+  { session, envelope, networkMessageId }: AgentTransaction,
   recipient: Recipient | undefined,
   { tracking }: IntakeDeps,
 ): void {
@@ -100,7 +104,7 @@ function trackRefusal(
     event: refusal.code >= 500 ? "FAIL" : "DEFER",
     source: "AGENT",
     id: "",
-    networkMessageId: session.id,
+    networkMessageId,
     messageId: "",
     sender: formatPath(envelope.sender),
     recipients: recipients.map(({ address }) => formatAddress(address)),
@@ -127,17 +131,16 @@ function mapVerdict<In, Out>(value: In | Promise<In>, next: (value: In) => Out):
 interface SubmitContext {
   readonly deps: IntakeDeps;
   readonly pipeline: Pipeline;
-  readonly stamps: Readonly<Record<string, string>>;
 }
 
 /** Puts the finished message into its queue and says 250, or 452 when the queue cannot. */
 async function submit(
   end: ContentEnd,
-  transaction: SmtpTransaction,
+  transaction: AgentTransaction,
   context: SubmitContext,
 ): Promise<Answer & object> {
   const { deps, pipeline } = context;
-  const message = toMessage(end, transaction, context);
+  const message = toMessage(end, transaction);
   const facts = { ...ofMessage(message), source: "SMTP" as const };
   const origin = {
     connector: message.origin.connector,
@@ -188,12 +191,11 @@ async function submit(
 
 function toMessage(
   end: ContentEnd,
-  { envelope, session }: SmtpTransaction,
-  { deps, stamps }: SubmitContext,
+  { envelope, session, stamps, networkMessageId }: AgentTransaction,
 ): Message {
   return {
     id: end.id,
-    networkMessageId: deps.ids.uuid(),
+    networkMessageId,
     envelope,
     origin: {
       receivedAt: end.receivedAt,
