@@ -148,7 +148,7 @@ function toItem(item: QueueItem, copy: PlannedCopy, message: QueueItem["message"
     ...item,
     message: {
       ...message,
-      envelope: { ...message.envelope, recipients: copy.recipients, requireTls: copy.requireTls },
+      envelope: { ...message.envelope, recipients: copy.recipients },
       priority: copy.priority,
       stamps: copy.stamps,
     },

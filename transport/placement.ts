@@ -15,7 +15,6 @@ export interface PlannedCopy {
   readonly nextHop: NextHop | undefined;
   readonly recipients: readonly Recipient[];
   readonly edits: readonly ContentEdit[];
-  readonly requireTls: boolean;
   readonly priority: Priority;
   readonly stamps: Readonly<Record<string, string>>;
   /** Why it waits: "No send connector for ...". */
@@ -25,6 +24,7 @@ export interface PlannedCopy {
 /** Stamps that keep a resubmitted message from being judged twice. */
 export const RULES_DONE = "Postroom-Rules-Done";
 const ROUTE_OVERRIDE = "Postroom-Route-Connector";
+const ROUTE_TLS = "Postroom-Route-TLS";
 const NO_EDITS: readonly ContentEdit[] = [];
 
 export interface PlacementContext {
@@ -101,8 +101,10 @@ export function planned(
 ): PlannedCopy {
   const { edits, requireTls, priority, connectorOverride } = copy;
   const route = connectorOverride === undefined ? {} : { [ROUTE_OVERRIDE]: connectorOverride };
-  const stamps = { ...copy.stamps, [RULES_DONE]: "yes", ...route };
-  return { queue, nextHop, recipients, edits, requireTls, priority, stamps, reason: undefined };
+  // REQUIRETLS is the sender's word and stays in the envelope as it is; a rule's wish is this transport's own.
+  const tls = requireTls ? { [ROUTE_TLS]: "required" } : {};
+  const stamps = { ...copy.stamps, [RULES_DONE]: "yes", ...route, ...tls };
+  return { queue, nextHop, recipients, edits, priority, stamps, reason: undefined };
 }
 
 export function unjudged(message: Message, recipients: readonly Recipient[]): PolicyCopy {
@@ -111,7 +113,7 @@ export function unjudged(message: Message, recipients: readonly Recipient[]): Po
     edits: NO_EDITS,
     fate: { kind: "deliver" },
     connectorOverride: message.stamps[ROUTE_OVERRIDE],
-    requireTls: message.envelope.requireTls,
+    requireTls: message.envelope.requireTls || message.stamps[ROUTE_TLS] !== undefined,
     priority: message.priority,
     stamps: message.stamps,
     added: [],

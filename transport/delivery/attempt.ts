@@ -20,7 +20,7 @@ import type { PrepareJob } from "./prepare.ts";
 import { Tally } from "./recipients.ts";
 import { useSession } from "./session.ts";
 import { type ConnectorSettings, settingsOf } from "./settings.ts";
-import { planTls, type TlsPlan } from "./tls-policy.ts";
+import { planTls, type TlsDemand, type TlsPlan } from "./tls-policy.ts";
 
 export interface AttemptDeps {
   readonly resolver: DnsResolver;
@@ -86,7 +86,7 @@ class Attempt {
     const { pool } = this.#deps;
     const { key } = this.#job.nextHop;
     for (;;) {
-      const connection = pool.take(key, settings.fingerprint);
+      const connection = pool.take(key, this.#fingerprint(settings));
       if (connection === undefined) return;
       if (await this.#use(connection)) return;
     }
@@ -153,15 +153,15 @@ class Attempt {
     const { connector, nextHop } = this.#job;
     const { brokenTls } = this.#hop;
     const { clock, count, pool } = this.#deps;
-    const needsTls = nextHop.requireTls || (settings.auth !== undefined && !settings.auth.allowInsecure);
+    const demand = this.#tlsDemand(settings);
     const place = {
       nextHopKey: nextHop.key,
-      fingerprint: settings.fingerprint,
+      fingerprint: this.#fingerprint(settings),
       maxMessages: connector.smtpMaxMessagesPerConnection,
     };
     for (;;) {
       const broken = brokenTls.has(address, clock.now());
-      const plan = planTls(connector.tls, settings.tls, { host: host.name, requireTls: needsTls, broken });
+      const plan = planTls(connector.tls, settings.tls, { host: host.name, demand, broken });
       const opened = await pool.open(place, this.#clientOptions(host, address, { plan, settings }));
       if ("client" in opened) {
         count("connection", { connector: connector.name, result: "opened" });
@@ -176,6 +176,17 @@ class Attempt {
         "tls failed, going on in clear text",
       );
     }
+  }
+
+  #tlsDemand({ auth }: ConnectorSettings): TlsDemand {
+    const { message, nextHop } = this.#job;
+    if (message.envelope.requireTls) return "verified";
+    return nextHop.requireTls || (auth !== undefined && !auth.allowInsecure) ? "encrypted" : "none";
+  }
+
+  /** A connection whose certificate nobody checked is none for REQUIRETLS. */
+  #fingerprint({ fingerprint }: ConnectorSettings): string {
+    return this.#job.message.envelope.requireTls ? `${fingerprint} verified` : fingerprint;
   }
 
   #clientOptions(

@@ -182,8 +182,9 @@ describe("deliver(), TLS", () => {
     const script = ({ verb }: { verb: string }) =>
       verb === "STARTTLS" ? { raw: "220 go on\r\n250-evil\r\n250 REQUIRETLS\r\n" } : undefined;
     const sink = await sinkOf({ certificate: good, script });
-    const connector = sendConnector({ port: sink.port, tls: { mode: "Required" } });
-    const result = await bench().send(connector, { requireTls: true, envelope: { requireTls: true } });
+    const connector = sendConnector({ port: sink.port, tls: { mode: "Required", ca: "default/ca" } });
+    const trusting = bench({ "default/ca": { "ca.crt": ca.cert } });
+    const result = await trusting.send(connector, { requireTls: true, envelope: { requireTls: true } });
     expect(resultsOf(result)).toEqual(["failed 5.7.30"]);
   });
 
@@ -196,13 +197,24 @@ describe("deliver(), TLS", () => {
     expect(sink.messages[0]?.parameters).toBe("");
   });
 
-  test("REQUIRETLS is passed on to a host that offers it over TLS", async () => {
+  test("REQUIRETLS is passed on to a host that offers it over TLS and proves its name", async () => {
     const sink = await sinkOf({ certificate: good, extensions: ["REQUIRETLS"] });
-    const result = await bench().send(sendConnector({ port: sink.port }), {
+    const trusting = bench({ "default/ca": { "ca.crt": ca.cert } });
+    const result = await trusting.send(sendConnector({ port: sink.port, tls: { ca: "default/ca" } }), {
       requireTls: true,
       envelope: { requireTls: true },
     });
     expect(resultsOf(result)).toEqual(["relayed-no-dsn 2.0.0"]);
     expect(sink.messages[0]?.parameters).toBe("REQUIRETLS");
+  });
+
+  test("REQUIRETLS takes no unproven certificate, nor a kept connection that nobody proved", async () => {
+    const sink = await sinkOf({ certificate: good, extensions: ["REQUIRETLS"] });
+    const { send } = bench();
+    const connector = sendConnector({ port: sink.port });
+    expect(resultsOf(await send(connector, { requireTls: true }))).toEqual(["relayed-no-dsn 2.0.0"]);
+    const result = await send(connector, { requireTls: true, envelope: { requireTls: true } });
+    expect(resultsOf(result)).toEqual(["deferred 4.7.5"]);
+    expect(sink.messages).toHaveLength(1);
   });
 });

@@ -10,15 +10,12 @@ function tls(mode: TlsMode, implicit = false): SendConnectorEntry["tls"] {
 
 describe("tlsMode()", () => {
   test.each([
-    {
-      name: "a message that demands TLS raises None to Required",
-      mode: "None",
-      demand: true,
-      want: "Required",
-    },
-    { name: "it raises Opportunistic to Required", mode: "Opportunistic", demand: true, want: "Required" },
-    { name: "it lowers nothing", mode: "VerifyName", demand: true, want: "VerifyName" },
-    { name: "without a demand the connector decides", mode: "None", demand: false, want: "None" },
+    { name: "a rule raises None to Required", mode: "None", demand: "encrypted", want: "Required" },
+    { name: "it raises Opportunistic too", mode: "Opportunistic", demand: "encrypted", want: "Required" },
+    { name: "it lowers nothing", mode: "VerifyName", demand: "encrypted", want: "VerifyName" },
+    { name: "REQUIRETLS raises None to VerifyName", mode: "None", demand: "verified", want: "VerifyName" },
+    { name: "it raises Required too", mode: "Required", demand: "verified", want: "VerifyName" },
+    { name: "without a demand the connector decides", mode: "None", demand: "none", want: "None" },
   ] as const)("$name", ({ mode, demand, want }) => {
     expect(tlsMode(mode, demand)).toBe(want);
   });
@@ -47,7 +44,7 @@ describe("planTls()", () => {
       name: "a demanding message does not either",
       mode: "Opportunistic",
       broken: true,
-      requireTls: true,
+      demand: "encrypted",
       use: "always",
       fallBack: false,
     },
@@ -58,21 +55,21 @@ describe("planTls()", () => {
       use,
       fallBack,
       broken = false,
-      requireTls = false,
-    } = { broken: false, requireTls: false, ...row };
-    const plan = planTls(tls(mode), none, { host, requireTls, broken });
+      demand = "none",
+    } = { broken: false, demand: "none" as const, ...row };
+    const plan = planTls(tls(mode), none, { host, demand, broken });
     expect(plan).toMatchObject({ use, mayFallBack: fallBack });
     expect(plan.options.rejectUnauthorized).toBe(mode === "VerifyName");
   });
 
   test("implicit TLS never falls back", () => {
-    const plan = planTls(tls("Opportunistic", true), none, { host, requireTls: false, broken: true });
+    const plan = planTls(tls("Opportunistic", true), none, { host, demand: "none", broken: true });
     expect(plan).toMatchObject({ use: "always", implicit: true, mayFallBack: false });
   });
 
   test("the name in SNI is the configured one, else the host's, and never an address", () => {
     const named = { ...tls("VerifyName"), serverName: "other.example" };
-    const ask = { requireTls: false, broken: false };
+    const ask = { demand: "none", broken: false } as const;
     expect(planTls(named, none, { host, ...ask }).options.servername).toBe("other.example");
     expect(planTls(tls("VerifyName"), none, { host, ...ask }).options.servername).toBe(host);
     expect(

@@ -27,19 +27,22 @@ export interface TlsSecrets {
 const REMEMBERED_MS = 3_600_000;
 const MAX_HOSTS = 10_000;
 
-/** The mode in force: a message that demands TLS raises None and Opportunistic to Required (RFC 8689 §4.2.1). */
-export function tlsMode(mode: TlsMode, requireTls: boolean): TlsMode {
-  if (!requireTls || mode === "VerifyName") return mode;
-  return "Required";
+/** encrypted: a rule, or a password to be sent. verified: the sender's REQUIRETLS. */
+export type TlsDemand = "none" | "encrypted" | "verified";
+
+/** The mode in force: a demand raises the connector's. RFC 8689 §4.2.1: REQUIRETLS wants the certificate checked. */
+export function tlsMode(mode: TlsMode, demand: TlsDemand): TlsMode {
+  if (demand === "none" || mode === "VerifyName") return mode;
+  return demand === "verified" ? "VerifyName" : "Required";
 }
 
 /** What to do on a connection to `host`. */
 export function planTls(
   connector: SendConnectorEntry["tls"],
   secrets: TlsSecrets,
-  { host, requireTls, broken }: { host: string; requireTls: boolean; broken: boolean },
+  { host, demand, broken }: { host: string; demand: TlsDemand; broken: boolean },
 ): TlsPlan {
-  const mode = tlsMode(connector.mode, requireTls);
+  const mode = tlsMode(connector.mode, demand);
   const { implicit } = connector;
   const always = implicit || mode === "Required" || mode === "VerifyName";
   const never = !always && (mode === "None" || broken);
