@@ -121,6 +121,7 @@ async function openRooms(options: TransportOptions) {
     readBody: queue.readBody,
     clock,
     log: room("delivery"),
+    hostname: () => pipeline().snapshot.transport.hostname,
     dropDirectory: join(state, "drop"),
     limits: () => pipeline().snapshot.transport.limits,
     count: countDelivery(metrics),

@@ -22,7 +22,7 @@ export interface DeliveryDeps {
   readonly clock: Clock;
   readonly log: Logger;
   /** This transport's own name: mail is never sent to an MX of that name. The connector's fqdn always counts too. */
-  readonly hostname?: string;
+  hostname?(): string;
   readonly dropDirectory: string;
   limits(): { readonly maxOutboundConnections: number };
   count(event: string, labels: Record<string, string>): void;
@@ -100,15 +100,15 @@ class Deliverer implements Delivery {
   }
 
   #send(job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
-    const { hostname } = this.#deps;
     const { fqdn } = job.connector;
+    const hostname = this.#deps.hostname?.() ?? fqdn;
     const attempt: AttemptDeps = {
       resolver: this.#deps.resolver,
       pool: this.#pool,
       clock: this.#deps.clock,
       log: this.#deps.log,
       readBody: this.#deps.readBody,
-      ownNames: hostname === undefined ? [fqdn] : [fqdn, hostname],
+      ownNames: [fqdn.toLowerCase(), hostname.toLowerCase()],
       random: this.#random,
       secrets: this.#deps.secrets,
       count: this.#deps.count,
