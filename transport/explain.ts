@@ -16,7 +16,13 @@ import { buildPipeline, type Pipeline } from "./pipeline.ts";
 import { type Plan, planMessage } from "./plan.ts";
 import { describePredicate } from "./plan-events.ts";
 import type { Configuration } from "./reload.ts";
-import { checkRecipient, checkSender, createConnectorTable, selectConnector } from "./smtp/mod.ts";
+import {
+  checkRecipient,
+  checkSender,
+  createConnectorTable,
+  namedByLiteral,
+  selectConnector,
+} from "./smtp/mod.ts";
 
 export interface ExplainQuery {
   readonly from: Address | null;
@@ -151,18 +157,24 @@ function explainReceive(
   { snapshot }: Configuration,
   { clientAddress, localPort }: ExplainQuery,
 ): Pick<Explanation, "receive"> {
-  const ports = [
-    ...new Set(snapshot.receiveConnectors.flatMap(({ bindings }) => bindings.map(({ port }) => port))),
-  ];
-  const port = localPort ?? ports.toSorted((a, b) => a - b)[0] ?? 25;
+  const { address, port } = localEnd(snapshot, localPort);
   const table = createConnectorTable(snapshot.receiveConnectors);
-  const choice = selectConnector(table, { address: "127.0.0.1", port }, clientAddress);
+  const choice = selectConnector(table, { address, port }, clientAddress);
   const why =
     choice.connector === undefined
       ? `no receive connector on port ${port} holds ${clientAddress}: refused 554`
       : `${choice.range} is the most specific range that holds ${clientAddress}`;
   const candidates = choice.candidates.map((candidate) => ({ ...candidate, range: candidate.range ?? "" }));
   return { receive: { connector: choice.connector?.name, binding: `port ${port}`, why, candidates } };
+}
+
+/** The port asked for or the lowest one, at every address, or at the binding's own when the port has no such binding. */
+function localEnd(snapshot: Configuration["snapshot"], asked: number | undefined) {
+  const bindings = snapshot.receiveConnectors.flatMap((connector) => connector.bindings);
+  const port = asked ?? bindings.map((binding) => binding.port).toSorted((a, b) => a - b)[0] ?? 25;
+  const addresses = bindings.filter((binding) => binding.port === port).map(({ address = "" }) => address);
+  const isWide = addresses.some((address) => address === "" || address === "0.0.0.0" || address === "::");
+  return { port, address: (isWide ? undefined : addresses[0]) ?? "127.0.0.1" };
 }
 
 function sessionOf(
@@ -172,6 +184,7 @@ function sessionOf(
 ): SmtpSession | undefined {
   const connector = snapshot.receiveConnectors.find((entry) => entry.name === name);
   if (connector === undefined) return undefined;
+  const local = localEnd(snapshot, query.localPort);
   const external = connector.authMechanisms.includes("ExternalAuthoritative");
   const relays = connector.permissionGroups.includes("Relay");
   const authenticated = query.user !== undefined && connector.permissionGroups.includes("AuthenticatedUsers");
@@ -179,8 +192,8 @@ function sessionOf(
     id: "explain",
     clientAddress: query.clientAddress,
     clientPort: 0,
-    localAddress: "127.0.0.1",
-    localPort: query.localPort ?? 0,
+    localAddress: local.address,
+    localPort: local.port,
     connector: connector.name,
     helo: "explain",
     extended: true,
@@ -206,14 +219,19 @@ function explainPermissions(pipeline: Pipeline, session: SmtpSession, { from, to
     sender: `${from === null ? "<>" : formatAddress(from)}: ${say(checkSender(session, from, { connector, domains }))}`,
     recipients: to.map((address) => ({
       address: formatAddress(address),
-      answer: say(checkRecipient(session, address, { connector, domains })),
+      answer: say(checkRecipient(session, namedByLiteral(session, address), { connector, domains })),
     })),
   };
 }
 
 function messageOf(query: ExplainQuery, session: SmtpSession | undefined): Message {
   const recipients: Recipient[] = [
-    ...new Map(query.to.map((address) => [addressKey(address), { address, original: address }])).values(),
+    ...new Map(
+      query.to.map((original) => {
+        const address = session === undefined ? original : namedByLiteral(session, original);
+        return [addressKey(address), { address, original }];
+      }),
+    ).values(),
   ];
   return {
     id: "explain",

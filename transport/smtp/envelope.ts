@@ -13,6 +13,7 @@ import {
   setConnector,
 } from "./dialogue.ts";
 import { type MailParameters, readMailParameters, readRcptParameters } from "./parameters.ts";
+import { namedByLiteral } from "./permissions.ts";
 import {
   AUTH_FIRST,
   BAD_ARGUMENTS,
@@ -118,7 +119,8 @@ function parseRecipient(dialogue: Dialogue, transaction: OpenTransaction, args: 
   if ("refusal" in read) return read;
   const parsed = parseMailbox(argument, smtpUtf8, BAD_RECIPIENT);
   if ("refusal" in parsed) return parsed;
-  return { recipient: { address: parsed.address, original: parsed.address, ...read.value } };
+  const address = namedByLiteral(dialogue.session, parsed.address);
+  return { recipient: { address, original: parsed.address, ...read.value } };
 }
 
 function parseMailbox(

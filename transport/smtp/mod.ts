@@ -8,7 +8,7 @@ import type { Secrets, Snapshot } from "../../snapshot/schema.ts";
 export { hashPassword } from "./auth.ts";
 export { type ConnectorTable, createConnectorTable, type LocalEnd } from "./binding.ts";
 export { type Candidate, type Selection, selectConnector, type Verdict } from "./connector.ts";
-export { checkRecipient, checkSender } from "./permissions.ts";
+export { checkRecipient, checkSender, namedByLiteral } from "./permissions.ts";
 export { createSmtpService } from "./service.ts";
 
 export interface SmtpLog {

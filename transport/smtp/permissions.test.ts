@@ -3,7 +3,7 @@ import { parseAddress } from "../../mail/address.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import { domainsOf, receiveConnector } from "../../test/helpers/receive-connector.ts";
-import { checkRecipient, checkSender } from "./permissions.ts";
+import { checkRecipient, checkSender, namedByLiteral } from "./permissions.ts";
 
 const domains = domainsOf("contoso.example");
 function session(changes: Partial<SmtpSession> = {}): SmtpSession {
@@ -141,7 +141,7 @@ describe("checkSender()", () => {
   });
 });
 
-describe("checkRecipient()", () => {
+describe("checkRecipient() and namedByLiteral()", () => {
   test.each([
     { name: "an accepted domain is accepted", to: "bob@contoso.example", want: undefined },
     { name: "another domain is not relayed to", to: "x@fabrikam.example", want: "550 5.7.1" },
@@ -151,29 +151,57 @@ describe("checkRecipient()", () => {
       mayRelay: true,
       want: undefined,
     },
-    { name: "the address literal we were reached at is ours", to: "postmaster@[192.0.2.1]", want: undefined },
-    { name: "another address literal is not", to: "postmaster@[192.0.2.2]", want: "550 5.7.1" },
+    { name: "nobody lives at our own address literal", to: "ann@[192.0.2.1]", want: "550 5.7.1" },
+    {
+      name: "nobody does for a session that may relay either",
+      to: "ann@[192.0.2.1]",
+      mayRelay: true,
+      want: "550 5.7.1",
+    },
+    { name: "another address literal is no domain of ours", to: "ann@[192.0.2.2]", want: "550 5.7.1" },
+    {
+      name: "a session that may relay reaches another one",
+      to: "a@[192.0.2.2]",
+      mayRelay: true,
+      want: undefined,
+    },
+  ])("$name", ({ to, mayRelay = false, want }) => {
+    const localAddress = "192.0.2.1";
+    const rules = { connector: receiveConnector(), domains };
+    expect(code(checkRecipient(session({ mayRelay, localAddress }), parseAddress(to)!, rules))).toBe(want);
+  });
+
+  test.each([
+    {
+      name: "postmaster at the literal we were reached at is <postmaster>",
+      to: "Postmaster@[192.0.2.1]",
+      own: true,
+    },
+    { name: "anybody else there is not", to: "ann@[192.0.2.1]", own: false },
+    { name: "another address literal is not ours", to: "postmaster@[192.0.2.2]", own: false },
     {
       name: "an IPv6 literal in another spelling is ours",
-      to: "a@[IPv6:2001:DB8:0::1]",
+      to: "postmaster@[IPv6:2001:DB8:0::1]",
       localAddress: "2001:db8::1",
-      want: undefined,
+      own: true,
     },
     {
       name: "an IPv6 literal of another host is not",
-      to: "a@[IPv6:2001:db8::2]",
+      to: "postmaster@[IPv6:2001:db8::2]",
       localAddress: "2001:db8::1",
-      want: "550 5.7.1",
+      own: false,
     },
     {
       name: "an IPv6 literal of the same number as our IPv4 address is not",
-      to: "a@[IPv6:::c000:201]",
-      want: "550 5.7.1",
+      to: "postmaster@[IPv6:::c000:201]",
+      own: false,
     },
-    { name: "a literal of another kind is not", to: "a@[X400:192.0.2.1]", want: "550 5.7.1" },
-  ])("$name", ({ to, mayRelay = false, localAddress = "192.0.2.1", want }) => {
-    const rules = { connector: receiveConnector(), domains };
-    expect(code(checkRecipient(session({ mayRelay, localAddress }), parseAddress(to)!, rules))).toBe(want);
+    { name: "a literal of another kind is not", to: "postmaster@[X400:192.0.2.1]", own: false },
+  ])("$name", ({ to, localAddress = "192.0.2.1", own }) => {
+    const address = parseAddress(to)!;
+    expect(namedByLiteral(session({ localAddress }), address)).toEqual(
+      own ? { ...address, domain: "" } : address,
+    );
   });
 
   test.each([

@@ -41,8 +41,16 @@ export function checkSender(session: SmtpSession, sender: Address | null, terms:
 export function checkRecipient(session: SmtpSession, recipient: Address, terms: Terms): Answer {
   const { localPart, domain } = recipient;
   if (domain === "") return localPart.toLowerCase() === "postmaster" ? undefined : noDomain;
-  if (session.mayRelay || terms.domains.find(domain) !== undefined) return undefined;
-  return isLiteralOf(domain, session.localAddress) ? undefined : relayDenied;
+  // Nobody but postmaster lives at our own address, and mail relayed there would come back to us.
+  if (isLiteralOf(domain, session.localAddress)) return relayDenied;
+  return session.mayRelay || terms.domains.find(domain) !== undefined ? undefined : relayDenied;
+}
+
+/** RFC 5321 sections 4.1.3 and 4.5.1: at the address literal we were reached at there is a postmaster, and nobody else. */
+export function namedByLiteral(session: SmtpSession, address: Address): Address {
+  const { localPart, domain } = address;
+  if (localPart.toLowerCase() !== "postmaster" || !isLiteralOf(domain, session.localAddress)) return address;
+  return { ...address, domain: "" };
 }
 
 function mayUseAnySender({ authMechanisms, permissionGroups }: ReceiveConnectorEntry): boolean {
