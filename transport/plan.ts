@@ -51,7 +51,9 @@ export interface PlanContext {
 export async function planMessage(item: QueueItem, context: PlanContext): Promise<Plan> {
   const draft = createDraft(item, context);
   const ended = async (event: "onSubmitted" | "onResolved" | "onRouted" | "onCategorized") => {
-    const verdict = context.pipeline.agents[event](draft.routing());
+    const { agents } = context.pipeline;
+    if (!agents.listens(event)) return false;
+    const verdict = agents[event](draft.routing());
     return draft.judge(verdict instanceof Promise ? await verdict : verdict);
   };
   if (await ended("onSubmitted")) return draft.plan();
