@@ -70,7 +70,7 @@ export function startTransportProcess(options: {
 }): TransportProcess {
   const args = [
     ...(options.nodeArgs ?? []),
-    join(ROOT, "cli/main.ts"),
+    join(ROOT, "bin/postroom.js"),
     "run",
     "--manifests",
     options.manifests,
