@@ -12,7 +12,7 @@ export async function readManifestFiles(paths: readonly string[]): Promise<Manif
 async function readPath(path: string): Promise<ManifestFile[]> {
   const facts = await stat(path).catch(() => undefined);
   if (facts === undefined) throw new Error(`Cannot read "${path}": there is no such file or folder`);
-  if (!facts.isDirectory()) return [{ path, text: await readFile(path, "utf8") }];
+  if (!facts.isDirectory()) return [await readOne(path)];
   const entries = await readdir(path, { withFileTypes: true, recursive: true });
   const names = entries
     .filter(
@@ -20,5 +20,14 @@ async function readPath(path: string): Promise<ManifestFile[]> {
     )
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
-  return Promise.all(names.map(async (name) => ({ path: name, text: await readFile(name, "utf8") })));
+  return Promise.all(names.map(readOne));
+}
+
+async function readOne(path: string): Promise<ManifestFile> {
+  try {
+    return { path, text: await readFile(path, "utf8") };
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    return { path, text: "", unreadable: `the file cannot be read: ${code}` };
+  }
 }

@@ -559,6 +559,16 @@ describe("objects:", () => {
     expect(mended.broken).toEqual([]);
   });
 
+  test("a file that cannot be read makes the load incomplete, and the others are still read", () => {
+    const load = parseManifests([
+      { path: "a.yaml", text: "", unreadable: "the file cannot be read: permission denied" },
+      { path: "b.yaml", text: domain("x") },
+    ]);
+    expect(load.incomplete).toBe(true);
+    expect(load.resources.map(({ resource }) => resource.metadata.name)).toEqual(["x"]);
+    expect(load.faults.map(formatFault)).toEqual(["a.yaml:1: the file cannot be read: permission denied"]);
+  });
+
   test("documents that cannot be named make the load incomplete, and the others are still read", () => {
     const load = parseManifests([{ path: "f.yaml", text: `a: [\n---\n${domain("x")}` }]);
     expect(load.incomplete).toBe(true);

@@ -15,6 +15,8 @@ import { type FieldPath, readYaml, type YamlDocument } from "./yaml-source.ts";
 export interface ManifestFile {
   readonly path: string;
   readonly text: string;
+  /** Why it could not be read, if so; anything may stand in it. */
+  readonly unreadable?: string | undefined;
 }
 
 export interface LoadedResource {
@@ -69,7 +71,11 @@ class Load implements LoadedManifests {
     return [...this.#broken].filter((object) => object !== "" && !this.#inForce.has(object)).sort();
   }
 
-  readFile({ path, text }: ManifestFile): void {
+  readFile({ path, text, unreadable }: ManifestFile): void {
+    if (unreadable !== undefined) {
+      this.#unreadable({ file: path, line: 1, field: "", object: "", reason: unreadable });
+      return;
+    }
     const { documents, faults } = readYaml(text);
     for (const { line, reason } of faults) {
       this.#unreadable({ file: path, line, field: "", object: "", reason });

@@ -25,3 +25,4 @@ export {
   type ManifestFile,
   parseManifests,
 } from "./manifest-reader.ts";
+export { MAX_FILE_OCTETS } from "./yaml-source.ts";

@@ -6,19 +6,15 @@
  *
  * @module
  */
-import { type FSWatcher, watch } from "node:fs";
+import type { Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { MAX_FILE_OCTETS, type ManifestFile } from "../crds/mod.ts";
 import type { Clock } from "../lib/clock.ts";
-
-export interface ManifestFile {
-  /** Relative to the folder. */
-  readonly path: string;
-  readonly text: string;
-}
+import { openFolderEvents } from "./folder-events.ts";
 
 export interface ManifestFolder {
-  /** All manifests, of one moment: read again while they change. */
+  /** All manifests, of one moment: read again while they change. Paths are relative to the folder. */
   read(): Promise<readonly ManifestFile[]>;
   /** Calls `changed` after every change; the result stops it. */
   watch(changed: () => void): () => void;
@@ -60,8 +56,11 @@ function watchFolder(directory: string, { changed, clock, seen }: WatchOptions):
     if (settling || stopped) return;
     settling = true;
     try {
+      const folders = await listFolders(directory);
+      if (stopped) return;
+      events.follow(folders);
       if ((await signature(directory)) === seen()) return;
-      await untilQuiet(directory, clock);
+      await untilQuiet(directory, clock, seen());
       if (!stopped) changed();
     } catch {
       // The folder is gone for a moment (a swapped link); the next look tells.
@@ -69,54 +68,86 @@ function watchFolder(directory: string, { changed, clock, seen }: WatchOptions):
       settling = false;
     }
   };
-  const watcher = startWatcher(directory, () => void settle());
+  const events = openFolderEvents(() => void settle());
   const poll = setInterval(() => void settle(), POLL_MS);
+  void settle();
   return () => {
     stopped = true;
-    watcher?.close();
+    events.close();
     clearInterval(poll);
   };
 }
 
-/** Resolves once two looks agree and no file is empty; after a second in any case. */
-async function untilQuiet(directory: string, clock: Clock): Promise<void> {
+/** Resolves once two looks agree and no file has become empty; after a second in any case. */
+async function untilQuiet(directory: string, clock: Clock, seen: string): Promise<void> {
+  const known = new Set(seen.split("\n"));
   let before = await signature(directory);
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     await clock.sleep(QUIET_MS);
     const now = await signature(directory);
-    // An empty file is most likely one that is being written.
-    if (now === before && !now.includes("|0|")) return;
+    // A file that is empty now is most likely one that is being written.
+    const emptied = now.split("\n").some((row) => row.includes("|0|") && !known.has(row));
+    if (now === before && !emptied) return;
     before = now;
   }
 }
 
-/** undefined where the file system has no events: polling serves alone. */
-function startWatcher(directory: string, onEvent: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(directory, { recursive: true, persistent: true }, onEvent);
-    watcher.on("error", () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
+async function listFolders(directory: string): Promise<ReadonlyMap<string, bigint>> {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true });
+  const inner = entries
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .filter((path) => !isHidden(path));
+  const rows = await Promise.all(
+    ["", ...inner].map(async (path) => {
+      const folder = join(directory, path);
+      return [folder, (await stat(folder, { bigint: true })).ino] as const;
+    }),
+  );
+  return new Map(rows);
+}
+
+function isHidden(path: string): boolean {
+  return path.split("/").some((part) => part.startsWith("."));
 }
 
 async function listFiles(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { withFileTypes: true, recursive: true });
   return entries
     .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
-    .filter((path) => /\.(ya?ml|json)$/.test(path) && !path.split("/").some((part) => part.startsWith(".")))
+    .filter((path) => /\.(ya?ml|json)$/.test(path) && !isHidden(path))
     .sort();
 }
 
 async function readAll(directory: string): Promise<ManifestFile[]> {
   const files = await Promise.all(
     (await listFiles(directory)).map(async (path) => {
-      const text = await readFile(join(directory, path), "utf8").catch(() => undefined);
-      return text === undefined ? [] : [{ path, text }];
+      const file = join(directory, path);
+      try {
+        const facts = await stat(file);
+        if (facts.isDirectory()) return [];
+        return [{ path, ...(await readOne(file, facts)) }];
+      } catch (error) {
+        const { code = String(error) } = error as NodeJS.ErrnoException;
+        return [{ path, text: "", unreadable: `the file cannot be read: ${REASONS[code] ?? code}` }];
+      }
     }),
   );
   return files.flat();
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  ELOOP: "the link leads to itself",
+  ENOENT: "the link leads nowhere",
+};
+
+/** What is no file (a pipe, a device) would be waited for without end. */
+async function readOne(file: string, facts: Stats): Promise<Omit<ManifestFile, "path">> {
+  if (!facts.isFile()) return { text: "", unreadable: "this is no regular file" };
+  if (facts.size > MAX_FILE_OCTETS)
+    return { text: "", unreadable: `the file is larger than ${MAX_FILE_OCTETS / 2 ** 20} MiB` };
+  return { text: await readFile(file, "utf8") };
 }
 
 /** Names, sizes and times of all files: equal means nothing changed. A size of 0 shows as "|0|". */
@@ -124,7 +155,9 @@ async function signature(directory: string): Promise<string> {
   const rows = await Promise.all(
     (await listFiles(directory)).map(async (path) => {
       const facts = await stat(join(directory, path), { bigint: true }).catch(() => undefined);
-      return facts === undefined ? "" : `${path}|${facts.size}|${facts.mtimeNs}|${facts.ino}`;
+      return facts === undefined
+        ? `${path}|unreadable`
+        : `${path}|${facts.size}|${facts.mtimeNs}|${facts.ino}|${facts.mode}`;
     }),
   );
   return rows.join("\n");
