@@ -81,7 +81,12 @@ async function decide(
   try {
     const pipeline = deps.pipeline();
     const mime = pipeline.rules.needsMime ? await summaryOf(item, pipeline, deps) : undefined;
-    const plan = await planMessage(item, { pipeline, mime, now: deps.clock.now() });
+    const plan = await planMessage(item, {
+      pipeline,
+      mime,
+      scan: () => summaryOf(item, pipeline, deps),
+      now: deps.clock.now(),
+    });
     if (plan.deferReason !== undefined) return { plan, change: undefined };
     return await toChange(item, plan, deps);
   } finally {

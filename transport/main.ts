@@ -7,11 +7,12 @@
  * @module
  */
 import { join } from "node:path";
-import { systemClock } from "../lib/clock.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { serveHttp } from "../lib/http.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import { countDelivery, countSmtp, createMetrics } from "../lib/metrics.ts";
+import type { Agent } from "./agents/mod.ts";
 import { startCategorizer } from "./categorize.ts";
 import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
 import { type Dispatcher, startDispatcher } from "./dispatch.ts";
@@ -39,6 +40,9 @@ export interface TransportOptions {
   readonly log: Logger;
   /** Tests bring their own. */
   readonly resolver?: DnsResolver | undefined;
+  readonly clock?: Clock | undefined;
+  /** Instead of the built-in agents. */
+  readonly agents?: readonly Agent<unknown>[] | undefined;
 }
 
 export interface Transport {
@@ -90,8 +94,7 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
 
 /** Every room, opened and handed what it needs. */
 async function openRooms(options: TransportOptions) {
-  const { log: root, state } = options;
-  const clock = systemClock;
+  const { log: root, state, clock = systemClock } = options;
   const metrics = createMetrics();
   const room = (name: string) => root.child({ room: name });
   let inForce: Pipeline | undefined;
@@ -145,6 +148,7 @@ async function openReload(
     clock,
     resolver,
     log: room("agents"),
+    agents: options.agents,
     onAgent: onAgentTrace(metrics, tracking),
   };
   return createReload({

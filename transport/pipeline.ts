@@ -10,6 +10,7 @@ import type { Clock } from "../lib/clock.ts";
 import { createDomainTable, type DomainTable } from "../snapshot/domain-table.ts";
 import type { Secrets, SendConnectorEntry, Snapshot } from "../snapshot/schema.ts";
 import {
+  type Agent,
   type AgentChain,
   type AgentDeps,
   type AgentTrace,
@@ -34,6 +35,8 @@ export interface PipelineDeps {
   readonly clock: Clock;
   readonly resolver: AgentDeps["resolver"];
   readonly log: AgentDeps["log"];
+  /** Agents that a MailTransport may name; undefined: the built-in ones. */
+  readonly agents?: readonly Agent<unknown>[] | undefined;
   onAgent(trace: AgentTrace): void;
 }
 
@@ -48,7 +51,7 @@ export function buildPipeline(snapshot: Snapshot, secrets: Secrets, deps: Pipeli
     router: createRouter(snapshot.sendConnectors, domains),
     rules: compileRules(snapshot.rules, { domains }),
     agents: createAgentChain(snapshot.transport.agents, {
-      registry: builtInAgents,
+      registry: deps.agents ?? builtInAgents,
       deps: agentDeps,
       clock: deps.clock,
       timeoutMs: snapshot.transport.limits.agentTimeoutMs,

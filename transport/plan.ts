@@ -19,11 +19,11 @@ import {
   toDsnRecipient,
   unjudged,
 } from "./placement.ts";
-import { resolveEvents, ruleEvents } from "./plan-events.ts";
+import { addressesOf, resolveEvents, ruleEvents, transferEvent } from "./plan-events.ts";
 import type { PolicyDecision } from "./policy/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import type { DsnRecipient, DsnRequest } from "./settle.ts";
-import type { TrackingEvent } from "./tracking.ts";
+import { ofMessage, type TrackingEvent } from "./tracking.ts";
 
 export interface Plan {
   /** Set: nothing else counts, try again later. */
@@ -43,6 +43,8 @@ export interface Plan {
 export interface PlanContext {
   readonly pipeline: Pipeline;
   readonly mime: MimeSummary | undefined;
+  /** For agents that ask when the rules need no `mime`. */
+  scan?(): Promise<MimeSummary>;
   readonly now: number;
   readonly explain?: boolean;
 }
@@ -70,6 +72,7 @@ function createDraft(item: QueueItem, context: PlanContext) {
   const stamps: Record<string, string> = { ...item.message.stamps };
   let recipients: readonly Recipient[] = item.message.envelope.recipients;
   let plan: Plan = EMPTY;
+  const mime = mimeOf(context);
   const add = (part: Partial<Plan>) => {
     plan = { ...plan, ...part };
   };
@@ -82,13 +85,16 @@ function createDraft(item: QueueItem, context: PlanContext) {
       recipients,
       stamp: (name, value) => {
         stamps[name] = value;
+        // Agents of the last events stamp copies that are made already.
+        const stamped = (copy: PlannedCopy) => ({ ...copy, stamps: { ...copy.stamps, [name]: value } });
+        add({ copies: plan.copies.map(stamped) });
       },
-      mime: async () => context.mime ?? NO_MIME,
+      mime,
     }),
     /** True when an agent's verdict ends the categorization. */
     judge(verdict: Verdict): boolean {
       if (verdict === undefined || verdict.action === "tarpit") return false;
-      plan = { ...endedBy(verdict, item, recipients), events: plan.events, resolution: plan.resolution };
+      plan = endedBy(verdict, item, { recipients, plan });
       return true;
     },
     resolve() {
@@ -158,16 +164,42 @@ function judgeByRules(
   return pipeline.rules.apply({ message, recipients, mime, now }, { explain: explain ?? false });
 }
 
-function endedBy(verdict: Verdict & object, item: QueueItem, recipients: readonly Recipient[]): Plan {
+type Ending = Exclude<Verdict, undefined | { readonly action: "tarpit" }>;
+
+/** The plan that an agent's verdict leaves. Who could not be resolved is not among the recipients it is about. */
+function endedBy(
+  verdict: Ending,
+  item: QueueItem,
+  { recipients, plan }: { readonly recipients: readonly Recipient[]; readonly plan: Plan },
+): Plan {
   if (verdict.action === "defer") return { ...EMPTY, deferReason: formatReply(verdict.reply) };
+  const { resolution, dsns } = plan;
+  const failed = resolution?.failed.map(toDsnRecipient) ?? [];
+  const events = plan.events.filter(({ event }) => event !== "TRANSFER");
+  const ended: Plan = { ...EMPTY, resolution, dsns, failed, events };
   if (verdict.action === "reject") {
     const { status = "5.7.1", text } = verdict.reply;
-    const failed = recipients.map((recipient) => dsnOf(recipient, status, String(text)));
-    return { ...EMPTY, failed };
+    return {
+      ...ended,
+      failed: [...failed, ...recipients.map((recipient) => dsnOf(recipient, status, String(text)))],
+    };
   }
   if (verdict.action === "quarantine") {
-    const kept = planned(unjudged(item.message, recipients), "Quarantine", undefined, recipients);
-    return { ...EMPTY, copies: [{ ...kept, reason: verdict.reason }] };
+    const kept = {
+      ...planned(unjudged(item.message, recipients), "Quarantine", undefined, recipients),
+      reason: verdict.reason,
+    };
+    return { ...ended, copies: [kept], events: [...events, transferEvent(item.message, kept)] };
   }
-  return EMPTY;
+  const facts = { ...ofMessage(item.message), recipients: addressesOf(recipients), text: verdict.reason };
+  return { ...ended, events: [...events, { ...facts, event: "DROP", source: "AGENT" }] };
+}
+
+/** The summary at hand, or made once when an agent asks. */
+function mimeOf({ mime, scan }: PlanContext): () => Promise<MimeSummary> {
+  let scanned: Promise<MimeSummary> | undefined;
+  return async () => {
+    scanned ??= mime === undefined ? scan?.() : Promise.resolve(mime);
+    return (await scanned) ?? NO_MIME;
+  };
 }

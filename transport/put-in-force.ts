@@ -86,8 +86,8 @@ export function onAgentTrace(metrics: Metrics, tracking: Tracking): (trace: Agen
       event: "AGENTINFO",
       source: "AGENT",
       id: trace.messageId,
-      // In a session there is no message yet: the session's id ties its events together.
-      networkMessageId: trace.messageId || trace.sessionId,
+      // Before MAIL there is no transaction: the session's id ties its events together.
+      networkMessageId: trace.networkMessageId || trace.sessionId,
       messageId: "",
       sender: "",
       recipients: [],

@@ -46,6 +46,7 @@ export function makeContent(facts: ContentFacts = {}): AgentContent & { readonly
   const stripped: string[] = [];
   const sender = facts.sender === null ? null : makeRecipient(facts.sender ?? "ann@away.example").address;
   const content = {
+    networkMessageId: "network-1",
     session: facts.session ?? makeSession(),
     envelope: { sender, recipients: [], bodyType: "7BIT" as const, smtpUtf8: false, requireTls: false },
     declaredSize: undefined,

@@ -7,6 +7,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import type { Clock } from "../../lib/clock.ts";
+import type { Agent } from "../../transport/agents/mod.ts";
 import type { DnsResolver } from "../../transport/delivery/mod.ts";
 import { startTransport, type Transport } from "../../transport/main.ts";
 import { eventually } from "./eventually.ts";
@@ -34,6 +36,8 @@ export interface TestTransportOptions {
   readonly manifests: Readonly<Record<string, string>>;
   readonly resolver?: DnsResolver;
   readonly selfSigned?: boolean;
+  readonly clock?: Clock;
+  readonly agents?: readonly Agent<unknown>[];
 }
 
 export async function startTestTransport(options: TestTransportOptions): Promise<TestTransport> {
@@ -54,6 +58,8 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       log,
       selfSigned: options.selfSigned ?? false,
       resolver: options.resolver,
+      clock: options.clock,
+      agents: options.agents,
       http: { host: "127.0.0.1", port: 0 },
     });
   let transport: Transport = await start().catch((cause: unknown) => {

@@ -35,6 +35,8 @@ interface Refusal {
 
 /** Facts and levers of one transaction. Stamps travel with the message, outside the header. */
 export interface AgentTransaction extends SmtpTransaction {
+  /** Ties its events in the trace together; the message keeps it. */
+  readonly networkMessageId: string;
   readonly stamps: Readonly<Record<string, string>>;
   stamp(name: string, value: string): void;
 }

@@ -35,6 +35,8 @@ export interface AgentTrace {
   readonly sessionId: string;
   /** Message.id, "" in a session. */
   readonly messageId: string;
+  /** Of the transaction or the message; "" before MAIL. */
+  readonly networkMessageId: string;
   /** True when the verdict is the chain's, because the agent failed. */
   readonly failed: boolean;
 }
@@ -80,12 +82,11 @@ export function createAgentChain(entries: readonly object[], options: AgentChain
     onConnect: (session) => runner.inSession("onConnect", session, (on) => on.onConnect?.(session)),
     onEhlo: (session, name) => runner.inSession("onEhlo", session, (on) => on.onEhlo?.(session, name)),
     onAuth: (session, user) => runner.inSession("onAuth", session, (on) => on.onAuth?.(session, user)),
-    onMail: (mail) => runner.inSession("onMail", mail.session, (on) => on.onMail?.(mail)),
-    onRcpt: (mail, rcpt) => runner.inSession("onRcpt", mail.session, (on) => on.onRcpt?.(mail, rcpt)),
-    onData: (mail) => runner.inSession("onData", mail.session, (on) => on.onData?.(mail)),
-    onEndOfHeaders: (mail) =>
-      runner.inSession("onEndOfHeaders", mail.session, (on) => on.onEndOfHeaders?.(mail)),
-    onEndOfData: (mail) => runner.inSession("onEndOfData", mail.session, (on) => on.onEndOfData?.(mail)),
+    onMail: (mail) => runner.inTransaction("onMail", mail, (on) => on.onMail?.(mail)),
+    onRcpt: (mail, rcpt) => runner.inTransaction("onRcpt", mail, (on) => on.onRcpt?.(mail, rcpt)),
+    onData: (mail) => runner.inTransaction("onData", mail, (on) => on.onData?.(mail)),
+    onEndOfHeaders: (mail) => runner.inTransaction("onEndOfHeaders", mail, (on) => on.onEndOfHeaders?.(mail)),
+    onEndOfData: (mail) => runner.inTransaction("onEndOfData", mail, (on) => on.onEndOfData?.(mail)),
     onReject: (session, verb, refusal) =>
       runner.tell("onReject", session, (on) => on.onReject?.(session, verb, refusal)),
     onReset: (session) => runner.tell("onReset", session, (on) => on.onReset?.(session)),

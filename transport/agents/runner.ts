@@ -6,7 +6,7 @@
 import type { Message } from "../../mail/message.ts";
 import { reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
-import type { Agent, AgentHandlers, Verdict } from "./agent.ts";
+import type { Agent, AgentHandlers, AgentTransaction, Verdict } from "./agent.ts";
 import type { AgentChainOptions, AgentEvent } from "./chain.ts";
 
 type Result = Verdict | Promise<Verdict>;
@@ -24,6 +24,7 @@ interface Subject {
   readonly internal: boolean;
   readonly sessionId: string;
   readonly messageId: string;
+  readonly networkMessageId: string;
 }
 
 interface Run {
@@ -61,6 +62,13 @@ export class AgentRunner {
   inSession(event: AgentEvent, session: SmtpSession, call: Run["call"]): Result {
     const steps = this.steps(event);
     return steps.length === 0 ? undefined : this.#run(steps, { event, subject: ofSession(session), call });
+  }
+
+  inTransaction(event: AgentEvent, mail: AgentTransaction, call: Run["call"]): Result {
+    const steps = this.steps(event);
+    if (steps.length === 0) return undefined;
+    const subject = { ...ofSession(mail.session), networkMessageId: mail.networkMessageId };
+    return this.#run(steps, { event, subject, call });
   }
 
   inCategorizer(event: AgentEvent, message: Message, call: Run["call"]): Result {
@@ -159,8 +167,11 @@ export class AgentRunner {
     { verdict, startedAt, failed }: { verdict: Verdict; startedAt: number; failed: boolean },
   ): Verdict {
     const durationMs = this.#options.clock.now() - startedAt;
-    const { sessionId, messageId } = subject;
-    this.#options.trace?.({ agent: agent.name, event, verdict, durationMs, sessionId, messageId, failed });
+    const { sessionId, messageId, networkMessageId } = subject;
+    this.#options.trace?.({
+      ...{ agent: agent.name, event, verdict, durationMs, failed },
+      ...{ sessionId, messageId, networkMessageId },
+    });
     return verdict;
   }
 
@@ -180,12 +191,12 @@ export class AgentRunner {
 }
 
 function ofSession({ connector, clientAddress, internal, id }: SmtpSession): Subject {
-  return { connector, clientAddress, internal, sessionId: id, messageId: "" };
+  return { connector, clientAddress, internal, sessionId: id, messageId: "", networkMessageId: "" };
 }
 
-function ofMessage({ id, origin }: Message): Subject {
+function ofMessage({ id, networkMessageId, origin }: Message): Subject {
   const { connector, clientAddress, internal } = origin;
-  return { connector, clientAddress, internal, sessionId: "", messageId: id };
+  return { connector, clientAddress, internal, sessionId: "", messageId: id, networkMessageId };
 }
 
 function delayOf(verdict: Verdict): number {
