@@ -7,10 +7,11 @@
  * @module
  */
 import { GROUP } from "./common.ts";
-import { describeIssues, didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
+import { didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
 import { type AnyResource, API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "./kinds.ts";
+import { ManifestMemory } from "./manifest-memory.ts";
 import { readSecret } from "./secret-reader.ts";
-import { type FieldPath, readYaml, type YamlDocument } from "./yaml-source.ts";
+import type { FieldPath, YamlDocument } from "./yaml-source.ts";
 
 export interface ManifestFile {
   readonly path: string;
@@ -41,8 +42,13 @@ export interface LoadedManifests {
 /** More faults than these in one object are summed up in one line. */
 const MAX_FAULTS = 200;
 
-export function parseManifests(files: readonly ManifestFile[]): LoadedManifests {
-  const load = new Load();
+/** With the memory of the last call, files that have not changed cost next to nothing. */
+export function parseManifests(
+  files: readonly ManifestFile[],
+  memory: ManifestMemory = new ManifestMemory(),
+): LoadedManifests {
+  const load = new Load(memory);
+  memory.keep(files.map(({ path }) => path));
   // By path, so that the same folder always gives the same answer.
   for (const file of [...files].sort((a, b) => (a.path < b.path ? -1 : 1))) load.readFile(file);
   load.faults.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
@@ -65,7 +71,12 @@ class Load implements LoadedManifests {
   /** kind/namespace/name -> where it stood first. */
   readonly #seen = new Map<string, string>();
   readonly #inForce = new Set<string>();
+  readonly #memory: ManifestMemory;
   incomplete = false;
+
+  constructor(memory: ManifestMemory) {
+    this.#memory = memory;
+  }
 
   get broken(): readonly string[] {
     return [...this.#broken].filter((object) => object !== "" && !this.#inForce.has(object)).sort();
@@ -76,7 +87,7 @@ class Load implements LoadedManifests {
       this.#unreadable({ file: path, line: 1, field: "", object: "", reason: unreadable });
       return;
     }
-    const { documents, faults } = readYaml(text);
+    const { documents, faults } = this.#memory.read(path, text);
     for (const { line, reason } of faults) {
       this.#unreadable({ file: path, line, field: "", object: "", reason });
     }
@@ -136,12 +147,11 @@ class Load implements LoadedManifests {
     }
   }
 
-  #readObject(manifest: Manifest, { kind, schema }: KindDefinition): void {
-    const object = nameOf(kind, manifest.value);
-    const parsed = schema.safeParse(manifest.value, { reportInput: true });
-    const faults = this.#duplicateKeys(manifest);
-    if (!parsed.success) faults.push(...describeIssues(schema, parsed.error.issues));
-    if (faults.length > 0 || !parsed.success) {
+  #readObject(manifest: Manifest, definition: KindDefinition): void {
+    const object = nameOf(definition.kind, manifest.value);
+    const { data, faults: fieldFaults } = this.#memory.check(manifest.value, definition);
+    const faults = [...this.#duplicateKeys(manifest), ...fieldFaults];
+    if (faults.length > 0) {
       this.#refuse(manifest, object, faults);
       return;
     }
@@ -150,7 +160,7 @@ class Load implements LoadedManifests {
     const { file, document, at } = manifest;
     this.resources.push({
       // The schema has checked every field; zod's type of a schema chosen at run time is only "some object".
-      resource: parsed.data as unknown as AnyResource,
+      resource: data as AnyResource,
       file,
       line: document.lineOf(at),
       lineOf: (path) => document.lineOf([...at, ...parsePath(path)]),

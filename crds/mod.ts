@@ -19,6 +19,7 @@ export {
   type SendConnector,
   type TransportRule,
 } from "./kinds.ts";
+export { ManifestMemory } from "./manifest-memory.ts";
 export {
   type LoadedManifests,
   type LoadedResource,

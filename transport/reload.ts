@@ -8,7 +8,13 @@
  */
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type AnyResource, formatFault, type LoadedManifests, parseManifests } from "../crds/mod.ts";
+import {
+  type AnyResource,
+  formatFault,
+  type LoadedManifests,
+  ManifestMemory,
+  parseManifests,
+} from "../crds/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import type { Logger } from "../lib/log.ts";
@@ -47,13 +53,14 @@ export interface Reload {
 export async function createReload(deps: ReloadDeps): Promise<Reload> {
   const { folder, clock, log, metrics } = deps;
   let previous = await readLastGood(deps.stateDirectory, log);
+  const memory = new ManifestMemory();
   let current: Configuration | undefined;
   let reported = "";
   let queue: Promise<void> = Promise.resolve();
 
   const once = async () => {
     const seen = clock.now();
-    const loaded = parseManifests(await folder.read());
+    const loaded = parseManifests(await folder.read(), memory);
     const resources = loaded.resources.map(({ resource }) => resource);
     const secrets = await deps.supply(resources, mergeSecrets(loaded, current?.secrets));
     const { broken, incomplete } = loaded;
