@@ -42,6 +42,12 @@ const good = [
     ends: { source: { address: "2001:db8::7", port: 1 }, destination: { address: "2001:db8::1", port: 25 } },
   },
   {
+    name: "a version 1 line over IPv6 in another spelling of the same addresses",
+    octets: Buffer.from("PROXY TCP6 2001:0DB8:0:0::0007 ::FFFF:192.0.2.1 1 25\r\n"),
+    command: "PROXY",
+    ends: { source: { address: "2001:db8::7", port: 1 }, destination: { address: "192.0.2.1", port: 25 } },
+  },
+  {
     name: "UNKNOWN says nothing",
     octets: Buffer.from("PROXY UNKNOWN\r\n"),
     command: "PROXY",

@@ -6,7 +6,7 @@
  * @module
  */
 import { SocketAddress } from "node:net";
-import { parseIp } from "../../mail/ip-range.ts";
+import { type IpAddress, parseIp } from "../../mail/ip-range.ts";
 import { crc32c } from "./crc32c.ts";
 
 export interface ProxyEndpoint {
@@ -66,10 +66,14 @@ function parseV1(octets: Buffer): ProxyParse {
 }
 
 function endpointV1(family: 4 | 6, address: string, port: string): ProxyEndpoint | undefined {
-  if (address.includes(":") !== (family === 6) || parseIp(address) === undefined || address.includes("%"))
-    return undefined;
+  const ip = parseIp(address);
+  if (address.includes(":") !== (family === 6) || ip === undefined || address.includes("%")) return undefined;
   if (!/^(?:0|[1-9]\d{0,4})$/.test(port) || Number(port) > 65535) return undefined;
-  return { address, port: Number(port) };
+  return { address: formatIp(octetsOf(ip)), port: Number(port) };
+}
+
+function octetsOf({ family, value }: IpAddress): Buffer {
+  return Buffer.from(value.toString(16).padStart(family === 4 ? 8 : 32, "0"), "hex");
 }
 
 function parseV2(octets: Buffer): ProxyParse {
