@@ -1,0 +1,162 @@
+/**
+ * Postfix as a peer: an instance of its own in a temporary folder, relaying everything to one next hop.
+ *
+ *   const postfix = await startPostfix({ nextHopPort: sink.port, settings: ["smtp_tls_security_level = encrypt"] });
+ *   ... send to 127.0.0.1:postfix.port ...
+ *   await postfix.stop();
+ *
+ * Needs root and the Debian package (debian.ts).
+ *
+ * @module
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { freePort, greeted, temporaryFolder } from "../../bench/processes.ts";
+import { run } from "./run.ts";
+
+export interface PostfixOptions {
+  /** Left out: any free one. */
+  readonly port?: number;
+  readonly nextHopPort: number;
+  /** Further lines of main.cf; the last of two for one parameter wins. */
+  readonly settings?: readonly string[];
+}
+
+export interface Postfix {
+  readonly port: number;
+  /** What it logged so far. */
+  log(): string;
+  /** Ends its processes and removes its folder. */
+  stop(): Promise<void>;
+}
+
+export function postfixIsThere(): boolean {
+  return process.getuid?.() === 0 && spawnSync("postconf", ["mail_version"]).status === 0;
+}
+
+/** Tuned for relaying on one machine: more processes, no DNS, kept connections out, no flow delay. */
+export const TUNED = [
+  "default_process_limit = 200",
+  "in_flow_delay = 0",
+  "smtp_destination_concurrency_limit = 50",
+  "initial_destination_concurrency = 50",
+  "smtp_connection_cache_destinations = static:all",
+  "smtp_connection_reuse_count_limit = 1000",
+  "qmgr_message_active_limit = 40000",
+  "smtpd_peername_lookup = no",
+  "disable_dns_lookups = yes",
+  "smtp_tls_security_level = none",
+];
+
+/** Resolves once it greets; leaves nothing behind when it does not. */
+export async function startPostfix({
+  port: wanted,
+  nextHopPort,
+  settings = [],
+}: PostfixOptions): Promise<Postfix> {
+  const port = wanted ?? (await freePort());
+  const folder = temporaryFolder();
+  chmodSync(folder.path, 0o755);
+  const etc = join(folder.path, "etc");
+  for (const name of ["etc", "queue", "data"]) mkdirSync(join(folder.path, name), { recursive: true });
+  execFileSync("chown", ["postfix", join(folder.path, "data")]);
+  folder.write("etc/main.cf", mainCf(folder.path, nextHopPort, settings));
+  folder.write("etc/master.cf", MASTER.replace("PORT", String(port)));
+  const log = () => readOr(join(folder.path, "queue/maillog"), "");
+  const killNow = () => signalMaster(folder.path, "SIGKILL");
+  const stop = async () => {
+    process.off("exit", killNow);
+    await endMaster(folder.path);
+    folder.remove();
+  };
+  process.once("exit", killNow);
+  const { output } = await run("postfix", ["-c", etc, "start"]);
+  await greeted(port).catch(async (cause: unknown) => {
+    const said = `${output}${log()}`;
+    await stop();
+    throw new Error(`Postfix does not greet: ${said}`, { cause });
+  });
+  return { port, log, stop };
+}
+
+function mainCf(folder: string, nextHopPort: number, settings: readonly string[]): string {
+  return [
+    "compatibility_level = 3.6",
+    `queue_directory = ${folder}/queue`,
+    `data_directory = ${folder}/data`,
+    "command_directory = /usr/sbin",
+    "daemon_directory = /usr/lib/postfix/sbin",
+    "mail_owner = postfix",
+    "setgid_group = postdrop",
+    "inet_interfaces = 127.0.0.1",
+    "inet_protocols = ipv4",
+    "myhostname = postfix.peer.example",
+    "mydestination =",
+    "mynetworks = 127.0.0.0/8",
+    "alias_maps =",
+    "local_recipient_maps =",
+    `relayhost = [127.0.0.1]:${nextHopPort}`,
+    "smtpd_relay_restrictions = permit_mynetworks, reject",
+    "smtpd_client_connection_count_limit = 0",
+    "smtpd_client_connection_rate_limit = 0",
+    `maillog_file = ${folder}/queue/maillog`,
+    `maillog_file_prefixes = ${folder}`,
+    ...settings,
+    "",
+  ].join("\n");
+}
+
+/** master ends its own children; what ignores it for 10 s is killed with its process group. */
+async function endMaster(folder: string): Promise<void> {
+  signalMaster(folder, "SIGTERM");
+  const end = performance.now() + 10_000;
+  while (signalMaster(folder, 0)) {
+    if (performance.now() > end) signalMaster(folder, "SIGKILL");
+    await delay(10);
+  }
+}
+
+/** False when there is no such process (any more). master leads a process group of its own. */
+function signalMaster(folder: string, signal: NodeJS.Signals | 0): boolean {
+  const pid = Number(readOr(join(folder, "queue/pid/master.pid"), ""));
+  if (!(pid > 1)) return false;
+  try {
+    return process.kill(signal === "SIGKILL" ? -pid : pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return otherwise;
+  }
+}
+
+const MASTER = `
+127.0.0.1:PORT inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+`;
