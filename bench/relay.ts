@@ -9,7 +9,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { postfixIsThere, startPostfix, TUNED } from "./postfix.ts";
+import { postfixIsThere, startPostfix, TUNED } from "../test/helpers/postfix.ts";
 import {
   freePort,
   greeted,
@@ -54,12 +54,8 @@ const transport = startTransportProcess({
 await greeted(port);
 peers.push({ name: "Postroom", port, stop: () => transport.kill("SIGTERM") });
 if (postfixIsThere()) {
-  const postfixPort = await freePort();
-  peers.push({
-    name: "Postfix (tuned)",
-    port: postfixPort,
-    stop: await startPostfix({ port: postfixPort, nextHopPort: sinkPort, settings: TUNED }),
-  });
+  const postfix = await startPostfix({ nextHopPort: sinkPort, settings: TUNED });
+  peers.push({ name: "Postfix (tuned)", port: postfix.port, stop: postfix.stop });
 } else {
   console.log("SKIPPED: the Postfix peer: needs root and the Debian package postfix");
 }
