@@ -11,8 +11,10 @@ export interface Dialogue {
   write(octets: string | Uint8Array): void;
   /** The next reply. */
   reply(): Promise<string>;
-  /** STARTTLS, EHLO again. */
-  startTls(): Promise<string>;
+  /** STARTTLS, EHLO again; with a name for SNI. */
+  startTls(servername?: string): Promise<string>;
+  /** Common name of the server's certificate; undefined without TLS. */
+  certificateName(): string | undefined;
   /** MAIL, RCPT, DATA and the content; the reply to the end of data, or the first refusal. */
   send(sender: string, recipients: readonly string[], content: string): Promise<string>;
   close(): void;
@@ -24,6 +26,10 @@ export interface DialogueOptions {
   readonly host?: string;
   readonly localAddress?: string;
   readonly tls?: boolean;
+  /** With `tls`: the name for SNI. */
+  readonly servername?: string;
+  /** Octets before anything else: a PROXY header. */
+  readonly preface?: string | Uint8Array;
   /** Do not wait for the banner nor say EHLO. */
   readonly raw?: boolean;
 }
@@ -35,8 +41,12 @@ export async function openDialogue(options: DialogueOptions): Promise<Dialogue> 
     host: options.host ?? "127.0.0.1",
     localAddress: options.localAddress,
   };
-  const socket = options.tls ? connectTls({ ...target, rejectUnauthorized: false }) : connectTcp(target);
+  const sni = options.servername === undefined ? {} : { servername: options.servername };
+  const socket = options.tls
+    ? connectTls({ ...target, ...sni, rejectUnauthorized: false })
+    : connectTcp(target);
   const dialogue = new SocketDialogue(socket);
+  if (options.preface !== undefined) dialogue.write(options.preface);
   if (options.raw) return dialogue;
   await dialogue.reply();
   await dialogue.say("EHLO client.example");
@@ -75,11 +85,21 @@ class SocketDialogue implements Dialogue {
     });
   }
 
-  async startTls(): Promise<string> {
+  certificateName(): string | undefined {
+    const name =
+      "getPeerCertificate" in this.#socket ? this.#socket.getPeerCertificate().subject?.CN : undefined;
+    return Array.isArray(name) ? name[0] : name;
+  }
+
+  async startTls(servername?: string): Promise<string> {
     const answer = await this.say("STARTTLS");
     if (!answer.startsWith("220")) return answer;
     this.#socket.removeAllListeners();
-    const secure = connectTls({ socket: this.#socket, rejectUnauthorized: false });
+    const secure = connectTls({
+      socket: this.#socket,
+      rejectUnauthorized: false,
+      ...(servername === undefined ? {} : { servername }),
+    });
     await new Promise<void>((resolve, reject) => {
       secure.once("secureConnect", resolve);
       secure.once("error", reject);
