@@ -23,8 +23,11 @@ export interface Dispatcher {
   /** Looks again at a next hop (after a reload, a retry by hand). */
   wake(nextHopKey: string): void;
   running(): number;
-  stop(): void;
+  /** Begins nothing any more; resolves when what runs is settled. */
+  stop(): Promise<void>;
 }
+
+const POLL_MS = 20;
 
 /** Starts the loop over all delivery queues. */
 export function startDispatcher(deps: DispatchDeps): Dispatcher {
@@ -59,23 +62,18 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
       return false;
     }
     const items = await queue.take("Delivery", { nextHop: key, limit });
+    if (stopped) {
+      queue.release(items.map(({ message }) => message.id));
+      return false;
+    }
     for (const item of items) {
       running += 1;
-      void attempt(item).finally(() => {
+      void attempt(item, deps, () => stopped).finally(() => {
         running -= 1;
         wake(key);
       });
     }
     return items.length === limit;
-  };
-
-  const attempt = async (item: QueueItem) => {
-    try {
-      await attemptOne(item, deps);
-    } catch (cause) {
-      log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
-      queue.release([item.message.id]);
-    }
   };
 
   function wake(key: string): void {
@@ -104,14 +102,25 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   return {
     wake,
     running: () => running,
-    stop() {
+    async stop() {
       stopped = true;
       for (const timer of timers.values()) clearTimeout(timer);
+      while (running + pumping.size > 0) await clock.sleep(POLL_MS);
     },
   };
 }
 
-async function attemptOne(item: QueueItem, deps: DispatchDeps): Promise<void> {
+/** Never rejects. */
+async function attempt(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<void> {
+  try {
+    await attemptOne(item, deps, isStopped);
+  } catch (cause) {
+    deps.log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
+    deps.queue.release([item.message.id]);
+  }
+}
+
+async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<void> {
   const { nextHop, message } = item;
   const pipeline = deps.pipeline();
   const connector = nextHop === undefined ? undefined : pipeline.sendConnectors.get(nextHop.connector);
@@ -124,6 +133,9 @@ async function attemptOne(item: QueueItem, deps: DispatchDeps): Promise<void> {
     connector,
   });
   end();
+  // Cut because we stop: that is no failure of the next hop, and the message is due when we are back.
+  if (isStopped() && result.outcomes.every((outcome) => outcome.result === "deferred"))
+    return deps.queue.release([item.message.id]);
   await settle(item, result, deps);
 }
 

@@ -53,10 +53,13 @@ export interface Transport {
   stop(graceMs?: number): Promise<void>;
 }
 
+/** Commits of what was delivered last; a disk that hangs is not waited for. */
+const SETTLE_MS = 2000;
+
 /** Starts everything. Rejects when there is no valid MailTransport or the state folder is in use. */
 export async function startTransport(options: TransportOptions): Promise<Transport> {
   const rooms = await openRooms(options);
-  const { pipeline, queue, smtp, delivery, tracking, metrics, memory } = rooms;
+  const { pipeline, queue, smtp, delivery, tracking, metrics, memory, clock } = rooms;
   let dispatcher: Dispatcher | undefined;
   const reload = await openReload(options, rooms, () => dispatcher);
   await reload.run().catch(async (cause: unknown) => {
@@ -66,7 +69,8 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
   const housekeeping = { ...rooms, setPressure: smtp.setPressure, sessions: () => smtp.stats().byConnector };
   startCategorizer({ ...rooms, recall: memory.recall });
   dispatcher = startDispatcher(rooms);
-  const stops = [startHousekeeping(housekeeping), reload.follow(), dispatcher.stop];
+  const { stop: stopDispatcher } = dispatcher;
+  const stops = [startHousekeeping(housekeeping), reload.follow()];
   let draining = false;
   const http =
     options.http &&
@@ -82,9 +86,11 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
     httpPort: http?.port,
     async stop(graceMs = 10_000) {
       draining = true;
-      await smtp.close(graceMs);
       for (const stop of stops) stop();
-      await delivery.close();
+      const settled = stopDispatcher();
+      // Side by side, so that all of it ends within the grace.
+      await Promise.all([smtp.close(graceMs), delivery.close(graceMs)]);
+      await Promise.race([settled, clock.sleep(SETTLE_MS)]);
       await queue.close();
       await tracking.close();
       await http?.close();

@@ -30,6 +30,12 @@ export interface ClientOptions {
   readonly clock: Clock;
   /** Gets the dialogue, never content or credentials. */
   readonly protocolLog: Logger | undefined;
+  /** Sees the client before it connects, so that it can be closed meanwhile. */
+  readonly onMade?: (client: Closable) => void;
+}
+
+export interface Closable {
+  close(): void;
 }
 
 export interface OpenFailure {

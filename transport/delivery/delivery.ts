@@ -32,6 +32,8 @@ export interface DeliveryDeps {
   readonly random?: () => number;
 }
 
+const CUT_MS = 1000;
+
 /** Makes the delivery room. */
 export function createDelivery(deps: DeliveryDeps): Delivery {
   return new Deliverer(deps);
@@ -83,9 +85,26 @@ class Deliverer implements Delivery {
     return { connections: this.#pool.connections, idle: this.#pool.idle };
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled(this.#running);
+  async close(graceMs = Number.POSITIVE_INFINITY): Promise<void> {
+    if (!(await this.#quietWithin(graceMs))) {
+      this.#deps.log.warn({ jobs: this.#running.size }, "deliveries cut, their messages stay in the queue");
+      this.#pool.cut();
+      // What still hangs now waits for a resolver or a disk.
+      await this.#quietWithin(CUT_MS);
+    }
     await this.#pool.close();
+  }
+
+  /** False: jobs still run. */
+  async #quietWithin(ms: number): Promise<boolean> {
+    const quiet = Promise.allSettled(this.#running).then(() => true);
+    if (ms === Number.POSITIVE_INFINITY) return quiet;
+    const over = new AbortController();
+    const late = this.#deps.clock.sleep(ms, over.signal).then(
+      () => false,
+      () => true,
+    );
+    return Promise.race([quiet, late]).finally(() => over.abort());
   }
 
   async #run(job: DeliveryJob, hop: Hop): Promise<DeliveryResult> {

@@ -41,8 +41,8 @@ export interface Delivery {
   /** Forget back-off and remembered TLS failures (queue retry). */
   reset(nextHopKey: string): void;
   stats(): { readonly connections: number; readonly idle: number };
-  /** QUITs idle connections, waits for running jobs. */
-  close(): Promise<void>;
+  /** Waits for running jobs, at most graceMs: then they are cut and end deferred. QUITs idle connections. */
+  close(graceMs?: number): Promise<void>;
 }
 
 export { createDelivery, type DeliveryDeps } from "./delivery.ts";

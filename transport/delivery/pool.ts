@@ -7,7 +7,7 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
-import type { ClientOptions, OpenFailure } from "./client-options.ts";
+import type { ClientOptions, Closable, OpenFailure } from "./client-options.ts";
 import { openClient, SmtpClient } from "./smtp-client.ts";
 
 export interface PooledConnection {
@@ -30,7 +30,9 @@ export class ConnectionPool {
   /** Idle ones by next hop, the longest idle first. */
   readonly #idle = new Map<string, PooledConnection[]>();
   #idleCount = 0;
-  #open = 0;
+  /** Connecting or connected. */
+  readonly #clients = new Set<Closable>();
+  #isCut = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PoolOptions) {
@@ -38,7 +40,7 @@ export class ConnectionPool {
   }
 
   get connections(): number {
-    return this.#open;
+    return this.#clients.size;
   }
 
   get idle(): number {
@@ -62,11 +64,18 @@ export class ConnectionPool {
     place: Pick<PooledConnection, "nextHopKey" | "fingerprint" | "maxMessages">,
     options: ClientOptions,
   ): Promise<PooledConnection | OpenFailure> {
-    if (this.#open >= this.#options.maxConnections()) this.#evict();
-    this.#open += 1;
-    const client = await openClient(options);
+    if (this.#isCut) return { phase: "connect", answer: { lost: true, reason: "the transport stops" } };
+    if (this.#clients.size >= this.#options.maxConnections()) this.#evict();
+    let made: Closable | undefined;
+    const client = await openClient({
+      ...options,
+      onMade: (one) => {
+        made = one;
+        this.#clients.add(one);
+      },
+    });
     if (!(client instanceof SmtpClient)) {
-      this.#open -= 1;
+      if (made !== undefined) this.#clients.delete(made);
       return client;
     }
     const connection = { client, idleSince: 0, ...place };
@@ -106,8 +115,14 @@ export class ConnectionPool {
     await this.quitIdle();
   }
 
+  /** Closes every connection at once, those in use too; none is opened any more. */
+  cut(): void {
+    this.#isCut = true;
+    for (const client of [...this.#clients]) client.close();
+  }
+
   #forget(connection: PooledConnection): void {
-    this.#open -= 1;
+    this.#clients.delete(connection.client);
     connection.client.onLost = undefined;
     const list = this.#idle.get(connection.nextHopKey);
     const at = list?.indexOf(connection) ?? -1;

@@ -61,6 +61,7 @@ class Session extends SMTPConnection {
 /** Connects, greets, upgrades, authenticates. */
 export async function openClient(options: ClientOptions): Promise<SmtpClient | OpenFailure> {
   const client = new SmtpClient(options);
+  options.onMade?.(client);
   const failure = (await client.connect()) ?? (await client.authenticate());
   if (failure === undefined) return client;
   client.close();
