@@ -5,8 +5,8 @@
  * client -> Postfix -> Postroom -> sink: one transport, one Postfix on each side.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { freePort } from "../../bench/processes.ts";
-import { testCertificate } from "../helpers/certificate.ts";
+import { type Folder, freePort, temporaryFolder } from "../../bench/processes.ts";
+import { testAuthority, testCertificate } from "../helpers/certificate.ts";
 import { needs } from "../helpers/debian.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { type Postfix, startPostfix } from "../helpers/postfix.ts";
@@ -14,7 +14,7 @@ import { run } from "../helpers/run.ts";
 import { type Sink, type SinkMessage, startSink } from "../helpers/sink.ts";
 import { openDialogue } from "../helpers/smtp-dialogue.ts";
 import { startTestTransport, type TestTransport } from "../helpers/transport.ts";
-import { tlsSecret } from "./secrets.ts";
+import { authoritySecret, tlsSecret } from "./secrets.ts";
 
 const ready = await needs("postfix");
 
@@ -50,6 +50,22 @@ spec:
 ---
 apiVersion: postroom.dev/v1alpha1
 kind: SendConnector
+metadata: {name: secured}
+spec:
+  addressSpaces: [{domain: secured.example}]
+  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${behind}}]}
+  tls: {mode: VerifyName, serverName: postfix.peer.example, caRef: {name: authority}}
+---
+apiVersion: postroom.dev/v1alpha1
+kind: SendConnector
+metadata: {name: mistrusted}
+spec:
+  addressSpaces: [{domain: mistrusted.example}]
+  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${behind}}]}
+  tls: {mode: VerifyName, serverName: other.peer.example, caRef: {name: authority}}
+---
+apiVersion: postroom.dev/v1alpha1
+kind: SendConnector
 metadata: {name: mailboxes}
 spec:
   addressSpaces: [{domain: mailboxes.example}]
@@ -62,6 +78,7 @@ describe.skipIf(!ready)("Postfix", () => {
   let transport: TestTransport;
   let inbound: number;
   let before: Postfix;
+  let keys: Folder;
   let behind: Postfix;
 
   beforeAll(async () => {
@@ -71,6 +88,9 @@ describe.skipIf(!ready)("Postfix", () => {
         verb === "RCPT" && argument.includes("<late@") ? "550 5.1.1 No such user" : undefined,
     });
     inbound = await freePort();
+    const pair = await testCertificate("postfix.peer.example");
+    keys = temporaryFolder();
+    const chain = keys.write("postfix.pem", `${pair.key}${pair.cert}`);
     [behind, before] = await Promise.all([
       startPostfix({
         nextHopPort: sink.port,
@@ -78,6 +98,9 @@ describe.skipIf(!ready)("Postfix", () => {
           "relay_domains = contoso.example",
           "relay_recipient_maps = inline:{ann@contoso.example=x, bob@contoso.example=x}",
           "smtpd_reject_unlisted_recipient = yes",
+          "smtpd_tls_security_level = may",
+          "smtpd_tls_received_header = yes",
+          `smtpd_tls_chain_files = ${chain}`,
         ],
       }),
       startPostfix({
@@ -89,6 +112,7 @@ describe.skipIf(!ready)("Postfix", () => {
       manifests: {
         "all.yaml": manifests(inbound, behind.port, sink.port),
         "tls.yaml": tlsSecret("mx", await testCertificate("mx.contoso.example")),
+        "authority.yaml": authoritySecret("authority", await testAuthority()),
       },
     });
   });
@@ -96,6 +120,7 @@ describe.skipIf(!ready)("Postfix", () => {
   afterAll(async () => {
     await Promise.all([before?.stop(), transport?.stop(), behind?.stop()]);
     await sink?.close();
+    keys?.remove();
   });
 
   /** Waits for a message for this recipient at the sink. */
@@ -120,6 +145,34 @@ describe.skipIf(!ready)("Postfix", () => {
       /^Received: from mx\.contoso\.example .*by postfix\.peer\.example \(Postfix\).*^Received: from .* by mx\.contoso\.example \(Postroom\)/ms,
     );
   }, 60_000);
+
+  test("whose certificate bears the name that the connector demands gets mail by TLS 1.3", async () => {
+    const client = await openDialogue({ port: inbound });
+    const content = "Subject: secured\r\n\r\nx\r\n";
+    const answer = await client.send("eve@fabrikam.example", ["ann@secured.example"], content);
+    client.close();
+    expect(answer).toMatch(/^250/);
+    const message = await arrived("ann@secured.example");
+    expect(message.content.toString()).toMatch(
+      /^Received: from mx\.contoso\.example .*\r\n\s+\(using TLSv1\.3 /,
+    );
+  });
+
+  test("whose certificate bears another name gets nothing: the message waits", async () => {
+    const client = await openDialogue({ port: inbound });
+    const content = "Subject: mistrusted\r\n\r\nx\r\n";
+    const answer = await client.send("eve@fabrikam.example", ["ann@mistrusted.example"], content);
+    client.close();
+    expect(answer).toMatch(/^250/);
+    const deferred = await eventually(async () =>
+      (await transport.events()).find(
+        ({ event, recipients }) =>
+          event === "DEFER" && JSON.stringify(recipients).includes("mistrusted.example"),
+      ),
+    );
+    expect(JSON.stringify(deferred)).toMatch(/4\.7\.\d/);
+    expect(sink.messages.flatMap(({ recipients }) => recipients)).toEqual([]);
+  });
 
   test("that relays through the transport uses STARTTLS and TLS 1.3", async () => {
     const client = await openDialogue({ port: before.port });

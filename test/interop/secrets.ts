@@ -11,3 +11,9 @@ export function usersSecret(name: string, users: Readonly<Record<string, string>
   const keys = JSON.stringify({ users: lines.join("") });
   return `apiVersion: v1\nkind: Secret\nmetadata: {name: ${name}}\ntype: Opaque\nstringData: ${keys}\n`;
 }
+
+/** What a send connector trusts. */
+export function authoritySecret(name: string, { cert }: CertificateAndKey): string {
+  const keys = JSON.stringify({ "ca.crt": cert });
+  return `apiVersion: v1\nkind: Secret\nmetadata: {name: ${name}}\ntype: Opaque\nstringData: ${keys}\n`;
+}
