@@ -2,12 +2,13 @@
  * Dispatch: takes due messages of each next hop, has them delivered, and settles the outcome in one change.
  *
  * Runs at most `slots` jobs a next hop and maxOutboundConnections in all. A next hop that backs off is asked again when
- * its time comes. A message whose connector is gone goes back to the categorizer.
+ * its time comes. A message whose connector is gone or leads elsewhere goes back to the categorizer.
  *
  * @module
  */
 import type { Logger } from "../lib/log.ts";
-import { parseNextHopKey } from "../mail/next-hop.ts";
+import { type NextHop, parseNextHopKey } from "../mail/next-hop.ts";
+import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
 import type { Delivery, DeliveryResult } from "./delivery/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
@@ -53,7 +54,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     const hop = parseNextHopKey(key);
     const pipeline = deps.pipeline();
     const connector = pipeline.sendConnectors.get(hop.connector);
-    if (connector === undefined) return resubmit(key, deps);
+    if (!leadsTo(connector, hop)) return resubmit(key, deps);
     const room = pipeline.snapshot.transport.limits.maxOutboundConnections - running;
     const limit = Math.min(delivery.slots(hop, connector), room);
     if (limit <= 0) {
@@ -120,11 +121,19 @@ async function attempt(item: QueueItem, deps: DispatchDeps, isStopped: () => boo
   }
 }
 
+/** True when the router would still name this next hop for the connector: an MX queue has a domain, the others have none. */
+export function leadsTo(
+  connector: SendConnectorEntry | undefined,
+  { domain }: NextHop,
+): connector is SendConnectorEntry {
+  return connector !== undefined && (connector.routing.type === "MX") === (domain !== "");
+}
+
 async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<void> {
   const { nextHop, message } = item;
   const pipeline = deps.pipeline();
   const connector = nextHop === undefined ? undefined : pipeline.sendConnectors.get(nextHop.connector);
-  if (nextHop === undefined || connector === undefined) return toSubmission(item, deps);
+  if (nextHop === undefined || !leadsTo(connector, nextHop)) return toSubmission(item, deps);
   const end = deps.metrics.deliverySeconds.startTimer({ connector: connector.name });
   const result = await deps.delivery.deliver({
     message,
@@ -153,7 +162,7 @@ async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDep
   }
 }
 
-/** The connector is gone: its messages are routed anew. */
+/** The connector is gone, or leads elsewhere: its messages are routed anew. */
 async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
   const items = await deps.queue.take("Delivery", { nextHop: key, limit: 100 });
   for (const item of items) await toSubmission(item, deps);
@@ -169,6 +178,6 @@ async function toSubmission(item: QueueItem, deps: DispatchDeps): Promise<void> 
     dueAt: deps.clock.now(),
   };
   await deps.queue.apply({ update: [moved] });
-  const text = `Send connector "${item.nextHop?.connector}" is no longer in force`;
+  const text = `Next hop "${item.nextHop?.key}" is no longer in force`;
   deps.tracking.track({ ...ofMessage(item.message), event: "RESUBMIT", source: "ROUTING", text });
 }

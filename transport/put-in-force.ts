@@ -7,11 +7,12 @@
  */
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import { parseNextHopKey } from "../mail/next-hop.ts";
 import { formatReply } from "../mail/reply.ts";
 import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import type { AgentTrace } from "./agents/mod.ts";
 import type { Delivery } from "./delivery/mod.ts";
-import type { Dispatcher } from "./dispatch.ts";
+import { type Dispatcher, leadsTo } from "./dispatch.ts";
 import { buildPipeline, type Pipeline, type PipelineDeps } from "./pipeline.ts";
 import type { Queue } from "./queue/mod.ts";
 import type { Configuration } from "./reload.ts";
@@ -40,7 +41,7 @@ export async function putInForce(
   return diagnostics;
 }
 
-/** Unreachable mail is routed again; next hops whose connector changed are tried now. */
+/** Unreachable mail is routed again; next hops whose connector or its Secrets changed are tried now. */
 async function wakeWaiting(
   next: Configuration,
   before: Configuration | undefined,
@@ -49,24 +50,29 @@ async function wakeWaiting(
   const { queue, delivery } = deps;
   await queue.retry({ queue: "Unreachable" }, { resubmit: true });
   if (before === undefined) return;
-  const text = (connector: SendConnectorEntry) => JSON.stringify(connector);
-  const old = new Map(before.snapshot.sendConnectors.map((connector) => [connector.name, text(connector)]));
-  const changed = new Set(
-    next.snapshot.sendConnectors
-      .filter((connector) => old.get(connector.name) !== text(connector))
-      .map(({ name }) => name),
-  );
-  const gone = [...old.keys()].filter(
-    (name) => !next.snapshot.sendConnectors.some((connector) => connector.name === name),
-  );
-  if (changed.size === 0 && gone.length === 0) return;
+  const old = connectorTexts(before);
+  const now = connectorTexts(next);
+  const isChanged = (name: string) => old.get(name) !== now.get(name);
+  if (![...old.keys(), ...now.keys()].some(isChanged)) return;
+  const connectors = new Map(next.snapshot.sendConnectors.map((connector) => [connector.name, connector]));
   for (const row of await queue.summary()) {
-    const connector = row.nextHop.split("|")[0] ?? "";
-    if (row.queue !== "Delivery" || !(changed.has(connector) || gone.includes(connector))) continue;
+    const hop = parseNextHopKey(row.nextHop);
+    if (row.queue !== "Delivery" || !isChanged(hop.connector)) continue;
     delivery.reset(row.nextHop);
-    await queue.retry({ queue: "Delivery", nextHop: row.nextHop }, { resubmit: gone.includes(connector) });
+    const resubmit = !leadsTo(connectors.get(hop.connector), hop);
+    await queue.retry({ queue: "Delivery", nextHop: row.nextHop }, { resubmit });
     deps.dispatcher()?.wake(row.nextHop);
   }
+}
+
+/** All that a delivery through each connector depends on, to be compared. Held for the moment of the change only. */
+function connectorTexts({ snapshot, secrets }: Configuration): ReadonlyMap<string, string> {
+  const text = (connector: SendConnectorEntry) => {
+    const { tls, auth } = connector;
+    const names = [tls.ca, tls.clientCertificate, auth?.secret];
+    return JSON.stringify([connector, names.map((name) => name && secrets.get(name))]);
+  };
+  return new Map(snapshot.sendConnectors.map((connector) => [connector.name, text(connector)]));
 }
 
 /** Agents' runs as metrics; verdicts on a message as AGENTINFO. */
