@@ -19,8 +19,8 @@ import type { ConnectionPool, PooledConnection } from "./pool.ts";
 import type { PrepareJob } from "./prepare.ts";
 import { Tally } from "./recipients.ts";
 import { useSession } from "./session.ts";
-import { type ConnectorSettings, settingsOf } from "./settings.ts";
-import { planTls, type TlsDemand, type TlsPlan } from "./tls-policy.ts";
+import { type JobSettings, settingsFor, settingsOf } from "./settings.ts";
+import { planTls, type TlsPlan } from "./tls-policy.ts";
 
 export interface AttemptDeps {
   readonly resolver: DnsResolver;
@@ -48,7 +48,9 @@ const FINAL_REPLY_MS = 600_000;
 export async function attemptDelivery(deps: AttemptDeps, job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
   const settings = settingsOf(job.connector, deps.secrets());
   const attempt = new Attempt(deps, job, hop);
-  return "missing" in settings ? attempt.withoutSecret(settings.missing) : attempt.run(settings);
+  return "missing" in settings
+    ? attempt.withoutSecret(settings.missing)
+    : attempt.run(settingsFor(job, settings));
 }
 
 class Attempt {
@@ -76,23 +78,23 @@ class Attempt {
     return this.#result();
   }
 
-  async run(settings: ConnectorSettings): Promise<AttemptResult> {
+  async run(settings: JobSettings): Promise<AttemptResult> {
     await this.#useKept(settings);
     if (!this.#tally.done) await this.#tryHosts(settings);
     return this.#result();
   }
 
-  async #useKept(settings: ConnectorSettings): Promise<void> {
+  async #useKept(settings: JobSettings): Promise<void> {
     const { pool } = this.#deps;
     const { key } = this.#job.nextHop;
     for (;;) {
-      const connection = pool.take(key, this.#fingerprint(settings));
+      const connection = pool.take(key, settings.fingerprint);
       if (connection === undefined) return;
       if (await this.#use(connection)) return;
     }
   }
 
-  async #tryHosts(settings: ConnectorSettings): Promise<void> {
+  async #tryHosts(settings: JobSettings): Promise<void> {
     const { nextHop, connector } = this.#job;
     this.#hop.turn += 1;
     const hosts = await hostsOf(nextHop, connector, { ...this.#deps, turn: this.#hop.turn });
@@ -133,7 +135,7 @@ class Attempt {
     if (kind === "deferred") this.#nextHop = "failed";
   }
 
-  async #tryEndpoint(host: Host, address: string, settings: ConnectorSettings): Promise<void> {
+  async #tryEndpoint(host: Host, address: string, settings: JobSettings): Promise<void> {
     this.#tried.add(`${address}:${host.port}`);
     const opened = await this.#open(host, address, settings);
     if ("client" in opened) {
@@ -145,18 +147,14 @@ class Attempt {
   }
 
   /** Opens a connection; after a failed opportunistic handshake once more, in clear text. */
-  async #open(
-    host: Host,
-    address: string,
-    settings: ConnectorSettings,
-  ): Promise<PooledConnection | OpenFailure> {
+  async #open(host: Host, address: string, settings: JobSettings): Promise<PooledConnection | OpenFailure> {
     const { connector, nextHop } = this.#job;
     const { brokenTls } = this.#hop;
     const { clock, count, pool } = this.#deps;
-    const demand = this.#tlsDemand(settings);
+    const { demand } = settings;
     const place = {
       nextHopKey: nextHop.key,
-      fingerprint: this.#fingerprint(settings),
+      fingerprint: settings.fingerprint,
       maxMessages: connector.smtpMaxMessagesPerConnection,
     };
     for (;;) {
@@ -178,21 +176,10 @@ class Attempt {
     }
   }
 
-  #tlsDemand({ auth }: ConnectorSettings): TlsDemand {
-    const { message, nextHop } = this.#job;
-    if (message.envelope.requireTls) return "verified";
-    return nextHop.requireTls || (auth !== undefined && !auth.allowInsecure) ? "encrypted" : "none";
-  }
-
-  /** A connection whose certificate nobody checked is none for REQUIRETLS. */
-  #fingerprint({ fingerprint }: ConnectorSettings): string {
-    return this.#job.message.envelope.requireTls ? `${fingerprint} verified` : fingerprint;
-  }
-
   #clientOptions(
     host: Host,
     address: string,
-    { plan, settings }: { plan: TlsPlan; settings: ConnectorSettings },
+    { plan, settings }: { plan: TlsPlan; settings: JobSettings },
   ): ClientOptions {
     const { connector } = this.#job;
     const replyMs = connector.connectionInactivityTimeoutMs;

@@ -1,13 +1,19 @@
 /** Settings of a connector with its Secrets looked up: what a connection is made with, and a fingerprint of it all. */
 import type { Secrets, SendConnectorEntry } from "../../snapshot/schema.ts";
 import type { ClientOptions } from "./client-options.ts";
-import type { TlsSecrets } from "./tls-policy.ts";
+import type { DeliveryJob } from "./mod.ts";
+import type { TlsDemand, TlsSecrets } from "./tls-policy.ts";
 
 export interface ConnectorSettings {
   readonly tls: TlsSecrets;
   readonly auth: ClientOptions["auth"];
   /** Differs when anything a connection depends on differs. Held in memory only. */
   readonly fingerprint: string;
+}
+
+/** What one message adds. */
+export interface JobSettings extends ConnectorSettings {
+  readonly demand: TlsDemand;
 }
 
 export interface MissingSecret {
@@ -29,6 +35,16 @@ export function settingsOf(
   const settings = readSettings(connector, secrets);
   known.set(connector, { secrets, settings });
   return settings;
+}
+
+/** The settings for this job. A kept connection whose certificate nobody checked is none for REQUIRETLS. */
+export function settingsFor({ message, nextHop }: DeliveryJob, settings: ConnectorSettings): JobSettings {
+  const { auth, fingerprint } = settings;
+  if (message.envelope.requireTls) {
+    return { ...settings, demand: "verified", fingerprint: `${fingerprint} verified` };
+  }
+  const isEncrypted = nextHop.requireTls || (auth !== undefined && !auth.allowInsecure);
+  return { ...settings, demand: isEncrypted ? "encrypted" : "none" };
 }
 
 function readSettings(connector: SendConnectorEntry, secrets: Secrets): ConnectorSettings | MissingSecret {
