@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { totalmem } from "node:os";
 import type { Logger } from "../lib/log.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
 import { createPressure, type Pressure } from "./queue/mod.ts";
@@ -14,6 +15,8 @@ import type { PressureLevel } from "./smtp/mod.ts";
 
 export interface HousekeepingDeps extends BounceDeps {
   readonly log: Logger;
+  /** Octets this process may use. */
+  readonly memoryLimit: number;
   setPressure(level: PressureLevel): void;
   sessions(): Readonly<Record<string, number>>;
 }
@@ -42,6 +45,7 @@ export function startHousekeeping(deps: HousekeepingDeps): () => void {
     deps.setPressure(level);
     deps.metrics.pressure.set(LEVEL_VALUE[level]);
   };
+  observe();
   const watch = setInterval(observe, PRESSURE_EVERY_MS);
   return () => {
     clearInterval(overdue);
@@ -62,14 +66,18 @@ export async function gaugeQueues({ queue, metrics, clock, sessions }: Housekeep
   for (const [connector, count] of Object.entries(sessions())) metrics.smtpSessions.set({ connector }, count);
 }
 
-function measure({ queue, pipeline }: HousekeepingDeps) {
+function measure({ queue, pipeline, memoryLimit }: HousekeepingDeps) {
   const { storageSize } = pipeline().snapshot.transport.queue;
-  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY;
   return {
     submissionQueue: queue.submissionLength(),
     diskUsedPercent: (queue.diskUsed() / storageSize) * 100,
-    memoryUsedPercent: (process.memoryUsage.rss() / limit) * 100,
+    memoryUsedPercent: (process.memoryUsage.rss() / memoryLimit) * 100,
   };
+}
+
+/** What this process may use: its limit (0 or beyond all memory: it has none), else what the machine has. */
+export function ownMemoryLimit(): number {
+  return Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem());
 }
 
 async function settleAllOverdue(deps: HousekeepingDeps): Promise<void> {
@@ -77,7 +85,9 @@ async function settleAllOverdue(deps: HousekeepingDeps): Promise<void> {
   try {
     for (;;) {
       const settings = pipeline().snapshot.transport.queue;
-      const receivedBefore = clock.now() - settings.delayNotificationMs;
+      const { delayNotificationMs } = settings;
+      // 0: nobody hears of a delay, so none is looked for.
+      const receivedBefore = delayNotificationMs > 0 ? clock.now() - delayNotificationMs : 0;
       const items = await queue.takeOverdue({ receivedBefore, limit: BATCH });
       for (const item of items) {
         const { keep, dsns, events } = settleOverdue(item, settings, clock.now());

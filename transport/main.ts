@@ -16,14 +16,14 @@ import type { Agent } from "./agents/mod.ts";
 import { startCategorizer } from "./categorize.ts";
 import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
 import { type Dispatcher, startDispatcher } from "./dispatch.ts";
-import { gaugeQueues, startHousekeeping } from "./housekeeping.ts";
+import { gaugeQueues, ownMemoryLimit, startHousekeeping } from "./housekeeping.ts";
 import { createIntake } from "./intake.ts";
 import { openManifestFolder } from "./manifest-folder.ts";
 import { createMimeMemory } from "./mime-memory.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { onAgentTrace, putInForce } from "./put-in-force.ts";
 import { openQueue } from "./queue/mod.ts";
-import { createReload, type Reload } from "./reload.ts";
+import { createReload, type Reload, type ReloadDeps } from "./reload.ts";
 import { removeByHand } from "./remove.ts";
 import { supplySelfSigned } from "./self-signed.ts";
 import { createSmtpService } from "./smtp/mod.ts";
@@ -41,6 +41,7 @@ export interface TransportOptions {
   /** Tests bring their own. */
   readonly resolver?: DnsResolver | undefined;
   readonly clock?: Clock | undefined;
+  readonly memoryLimit?: number | undefined;
   /** Instead of the built-in agents. */
   readonly agents?: readonly Agent<unknown>[] | undefined;
 }
@@ -58,15 +59,27 @@ const SETTLE_MS = 2000;
 
 /** Starts everything. Rejects when there is no valid MailTransport or the state folder is in use. */
 export async function startTransport(options: TransportOptions): Promise<Transport> {
-  const rooms = await openRooms(options);
-  const { pipeline, queue, smtp, delivery, tracking, metrics, memory, clock } = rooms;
+  const base = openBase(options);
+  let rooms: Rooms | undefined;
   let dispatcher: Dispatcher | undefined;
-  const reload = await openReload(options, rooms, () => dispatcher);
-  await reload.run().catch(async (cause: unknown) => {
-    await queue.close();
-    throw cause;
+  const reload = await openReload(options, base, (next, before) => {
+    if (rooms === undefined) throw new Error("The rooms are not open yet");
+    const onAgent = onAgentTrace(rooms.metrics, rooms.tracking);
+    const { agents } = options;
+    const pipelineDeps = { ...base, resolver: rooms.resolver, log: base.room("agents"), agents, onAgent };
+    return putInForce(next, before, { ...rooms, pipelineDeps, dispatcher: () => dispatcher });
   });
-  const housekeeping = { ...rooms, setPressure: smtp.setPressure, sessions: () => smtp.stats().byConnector };
+  // The queue must know when a message counts as poison before it opens.
+  const { transport } = await reload.look();
+  rooms = await openRooms(options, base, transport.queue.poisonThreshold);
+  const { pipeline, queue, smtp, delivery, tracking, metrics, memory, clock } = rooms;
+  await reload.run();
+  const housekeeping = {
+    ...rooms,
+    memoryLimit: options.memoryLimit ?? ownMemoryLimit(),
+    setPressure: smtp.setPressure,
+    sessions: () => smtp.stats().byConnector,
+  };
   startCategorizer({ ...rooms, recall: memory.recall });
   dispatcher = startDispatcher(rooms);
   const { stop: stopDispatcher } = dispatcher;
@@ -98,11 +111,16 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
   };
 }
 
+/** What every room is handed. */
+function openBase({ log, clock = systemClock }: TransportOptions) {
+  return { clock, metrics: createMetrics(), room: (name: string) => log.child({ room: name }) };
+}
+
+type Base = ReturnType<typeof openBase>;
+
 /** Every room, opened and handed what it needs. */
-async function openRooms(options: TransportOptions) {
-  const { log: root, state, clock = systemClock } = options;
-  const metrics = createMetrics();
-  const room = (name: string) => root.child({ room: name });
+async function openRooms(options: TransportOptions, { clock, metrics, room }: Base, poisonThreshold: number) {
+  const { state } = options;
   let inForce: Pipeline | undefined;
   const pipeline = () => {
     if (inForce === undefined) throw new Error("No configuration is in force yet");
@@ -112,6 +130,7 @@ async function openRooms(options: TransportOptions) {
     directory: join(state, "queue"),
     clock,
     log: room("queue"),
+    poisonThreshold,
     onRemove: (items, withDsn) => removeByHand(items, withDsn, rooms),
   });
   const tracking = await openTracking(state, clock);
@@ -138,7 +157,7 @@ async function openRooms(options: TransportOptions) {
   const swap = (ready: Pipeline) => {
     inForce = ready;
   };
-  const rooms = { ...shared, memory, resolver, smtp, delivery, swap, room };
+  const rooms = { ...shared, memory, resolver, smtp, delivery, swap };
   return rooms;
 }
 
@@ -146,17 +165,9 @@ type Rooms = Awaited<ReturnType<typeof openRooms>>;
 
 async function openReload(
   options: TransportOptions,
-  rooms: Rooms,
-  dispatcher: () => Dispatcher | undefined,
+  { clock, metrics, room }: Base,
+  apply: ReloadDeps["apply"],
 ): Promise<Reload> {
-  const { clock, metrics, tracking, resolver, room } = rooms;
-  const pipelineDeps = {
-    clock,
-    resolver,
-    log: room("agents"),
-    agents: options.agents,
-    onAgent: onAgentTrace(metrics, tracking),
-  };
   return createReload({
     folder: await openManifestFolder(options.manifests, clock),
     stateDirectory: options.state,
@@ -168,6 +179,6 @@ async function openReload(
       options.selfSigned
         ? supplySelfSigned(resources, secrets, { directory: options.state, log: room("tls") })
         : secrets,
-    apply: (next, before) => putInForce(next, before, { ...rooms, pipelineDeps, dispatcher }),
+    apply,
   });
 }

@@ -43,13 +43,15 @@ export interface ReloadDeps {
 
 export interface Reload {
   current(): Configuration | undefined;
+  /** What the folder says now, compiled and not put in force: what must be known before the rooms open. Rejects when nothing is valid. */
+  look(): Promise<Snapshot>;
   /** Reads and applies once; resolves when it is in force or refused. Never rejects after the first success. */
   run(): Promise<void>;
   /** Follows the folder until stopped. */
   follow(): () => void;
 }
 
-/** Makes the reloader; nothing is read yet. `initial` is compiled but not applied: what the queue needs to open. */
+/** Makes the reloader; nothing is read yet but the last good snapshot. */
 export async function createReload(deps: ReloadDeps): Promise<Reload> {
   const { folder, clock, log, metrics } = deps;
   let previous = await readLastGood(deps.stateDirectory, log);
@@ -58,8 +60,8 @@ export async function createReload(deps: ReloadDeps): Promise<Reload> {
   let reported = "";
   let queue: Promise<void> = Promise.resolve();
 
-  const once = async () => {
-    const seen = clock.now();
+  /** Gather and compile. undefined: nothing new is valid, and what is in force stays. */
+  const compile = async (): Promise<Configuration | undefined> => {
     const loaded = parseManifests(await folder.read(), memory);
     const resources = loaded.resources.map(({ resource }) => resource);
     const secrets = await deps.supply(resources, mergeSecrets(loaded, current?.secrets));
@@ -74,17 +76,20 @@ export async function createReload(deps: ReloadDeps): Promise<Reload> {
       secrets,
     });
     reported = report(loaded, diagnostics, { log, reported });
-    if (snapshot === undefined) {
-      metrics.reloads.inc({ outcome: "refused" });
-      if (current === undefined)
-        throw new Error("Cannot start: no MailTransport is in force, see the faults above");
-      return;
-    }
+    if (snapshot !== undefined) return { snapshot, secrets };
+    metrics.reloads.inc({ outcome: "refused" });
+    if (current !== undefined) return undefined;
+    throw new Error("Cannot start: no MailTransport is in force, see the faults above");
+  };
+  const once = async () => {
+    const seen = clock.now();
+    const next = await compile();
+    if (next === undefined) return;
+    const { snapshot, secrets } = next;
     if (current?.snapshot.digest === snapshot.digest && sameSecrets(current.secrets, secrets)) {
       log.debug({ digest: snapshot.digest.slice(0, 12) }, "configuration as it was");
       return;
     }
-    const next = { snapshot, secrets };
     const faults = await deps.apply(next, current);
     for (const fault of faults)
       log.warn({ object: fault.object, field: fault.path, reason: fault.reason }, fault.message);
@@ -115,7 +120,12 @@ export async function createReload(deps: ReloadDeps): Promise<Reload> {
     queue = next.catch(() => {});
     return next;
   };
-  return { current: () => current, run, follow: () => folder.watch(() => void run()) };
+  const look = async () => {
+    const found = await compile();
+    if (found === undefined) throw new Error("Nothing is in force yet");
+    return found.snapshot;
+  };
+  return { current: () => current, look, run, follow: () => folder.watch(() => void run()) };
 }
 
 /** Logs what is wrong, once for as long as it stays the same. */
