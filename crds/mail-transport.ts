@@ -52,7 +52,7 @@ const Spec = z.strictObject({
         .default(["1m", "5m", "15m", "1h"])
         .describe("Waits between attempts; the last one repeats."),
       delayNotification: Duration.default("4h").describe(
-        "A delay DSN is sent after this time (Exchange DelayNotificationTimeout).",
+        "A delay DSN is sent after this time (Exchange DelayNotificationTimeout); 0s: none.",
       ),
       poisonThreshold: z
         .number()

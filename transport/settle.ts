@@ -12,7 +12,7 @@ import type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
 import type { Recipient } from "../mail/message.ts";
 import type { RecipientOutcome } from "./delivery/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
-import { nextAttempt } from "./queue/mod.ts";
+import { delayNoticeIsDue, nextAttempt } from "./queue/mod.ts";
 import { ofMessage, type TrackingEvent } from "./tracking.ts";
 
 export type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
@@ -141,7 +141,8 @@ function keepDeferred(
 }
 
 function delayDue(item: QueueItem, { delayNotificationMs }: SettleSettings, now: number): boolean {
-  return !item.delayNotified && now - item.message.origin.receivedAt >= delayNotificationMs;
+  const { delayNotified, message } = item;
+  return delayNoticeIsDue({ receivedAt: message.origin.receivedAt, now, delayNotificationMs, delayNotified });
 }
 
 function attemptEvent(item: QueueItem, outcome: RecipientOutcome, expired: boolean): TrackingEvent {

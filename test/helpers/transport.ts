@@ -37,6 +37,8 @@ export interface TestTransportOptions {
   readonly resolver?: DnsResolver;
   readonly selfSigned?: boolean;
   readonly clock?: Clock;
+  /** Octets; what the back pressure of memory is measured against. */
+  readonly memoryLimit?: number;
   readonly agents?: readonly Agent<unknown>[];
 }
 
@@ -60,6 +62,7 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       resolver: options.resolver,
       clock: options.clock,
       agents: options.agents,
+      memoryLimit: options.memoryLimit,
       http: { host: "127.0.0.1", port: 0 },
     });
   let transport: Transport = await start().catch((cause: unknown) => {
