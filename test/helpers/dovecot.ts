@@ -8,10 +8,11 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, greeted, temporaryFolder } from "../../bench/processes.ts";
+import { guard } from "./guard.ts";
+import { run } from "./run.ts";
 
 export interface Dovecot {
   readonly port: number;
@@ -33,19 +34,12 @@ export async function startDovecot(users: readonly string[]): Promise<Dovecot> {
   const lines = users.map((user) => `${user}:{PLAIN}unused:${OWNER}:${OWNER}::${mail}/${user}::\n`);
   folder.write("users", lines.join(""));
   const configuration = folder.write("dovecot.conf", dovecotConf(folder.path, port));
-  const child = spawn("/usr/sbin/dovecot", ["-F", "-c", configuration], { stdio: "ignore" });
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const killNow = () => void child.kill("SIGTERM");
-  process.once("exit", killNow);
-  const stop = async () => {
-    process.off("exit", killNow);
-    child.kill("SIGTERM");
-    await ended;
-    folder.remove();
-  };
+  const stop = guard({ pidFile: join(folder.path, "run/master.pid"), folder: folder.path });
+  // The server keeps what it is given as stdout: a pipe would never end.
+  const log = folder.write("log", "");
+  await run("sh", ["-c", 'exec dovecot -c "$1" >>"$2" 2>&1', "sh", configuration, log]);
   await greeted(port).catch(async (cause: unknown) => {
-    const log = join(folder.path, "log");
-    const said = existsSync(log) ? readFileSync(log, "utf8") : "it logged nothing";
+    const said = readFileSync(log, "utf8");
     await stop();
     throw new Error(`Dovecot does not greet: ${said}`, { cause });
   });

@@ -12,8 +12,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { freePort, greeted, temporaryFolder } from "../../bench/processes.ts";
+import { guard } from "./guard.ts";
 import { run } from "./run.ts";
 
 export interface PostfixOptions {
@@ -65,13 +65,7 @@ export async function startPostfix({
   folder.write("etc/main.cf", mainCf(folder.path, nextHopPort, settings));
   folder.write("etc/master.cf", MASTER.replace("PORT", String(port)));
   const log = () => readOr(join(folder.path, "queue/maillog"), "");
-  const killNow = () => signalMaster(folder.path, "SIGKILL");
-  const stop = async () => {
-    process.off("exit", killNow);
-    await endMaster(folder.path);
-    folder.remove();
-  };
-  process.once("exit", killNow);
+  const stop = guard({ pidFile: join(folder.path, "queue/pid/master.pid"), folder: folder.path });
   const { output } = await run("postfix", ["-c", etc, "start"]);
   await greeted(port).catch(async (cause: unknown) => {
     const said = `${output}${log()}`;
@@ -106,27 +100,6 @@ function mainCf(folder: string, nextHopPort: number, settings: readonly string[]
     ...settings,
     "",
   ].join("\n");
-}
-
-/** master ends its own children; what ignores it for 10 s is killed with its process group. */
-async function endMaster(folder: string): Promise<void> {
-  signalMaster(folder, "SIGTERM");
-  const end = performance.now() + 10_000;
-  while (signalMaster(folder, 0)) {
-    if (performance.now() > end) signalMaster(folder, "SIGKILL");
-    await delay(10);
-  }
-}
-
-/** False when there is no such process (any more). master leads a process group of its own. */
-function signalMaster(folder: string, signal: NodeJS.Signals | 0): boolean {
-  const pid = Number(readOr(join(folder, "queue/pid/master.pid"), ""));
-  if (!(pid > 1)) return false;
-  try {
-    return process.kill(signal === "SIGKILL" ? -pid : pid, signal);
-  } catch {
-    return false;
-  }
 }
 
 function readOr(file: string, otherwise: string): string {
