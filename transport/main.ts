@@ -27,7 +27,7 @@ import { createReload, type Reload, type ReloadDeps } from "./reload.ts";
 import { removeByHand } from "./remove.ts";
 import { supplySelfSigned } from "./self-signed.ts";
 import { createSmtpService } from "./smtp/mod.ts";
-import { openTracking } from "./tracking.ts";
+import { ofMessage, openTracking } from "./tracking.ts";
 
 export interface TransportOptions {
   readonly manifests: string;
@@ -126,14 +126,16 @@ async function openRooms(options: TransportOptions, { clock, metrics, room }: Ba
     if (inForce === undefined) throw new Error("No configuration is in force yet");
     return inForce;
   };
+  const tracking = await openTracking(state, clock);
   const queue = await openQueue({
     directory: join(state, "queue"),
     clock,
     log: room("queue"),
     poisonThreshold,
+    onPoison: ({ message, lastError }) =>
+      tracking.track({ ...ofMessage(message), event: "POISONMESSAGE", source: "QUEUE", text: lastError }),
     onRemove: (items, withDsn) => removeByHand(items, withDsn, rooms),
   });
-  const tracking = await openTracking(state, clock);
   const memory = createMimeMemory();
   const resolver = options.resolver ?? systemResolver();
   const shared = { pipeline, queue, tracking, clock, ids: createIds(clock), metrics, log: room("transport") };

@@ -37,6 +37,8 @@ export interface QueueOptions {
   readonly memoryBound?: number;
   /** Crashes of the process, while it worked on a message, that send the message to Poison. */
   readonly poisonThreshold?: number;
+  /** A message was set aside for its crashes; lastError says so. */
+  readonly onPoison?: (item: QueueItem) => void;
   /** Disk full, I/O error, or the store died. Changes that failed are rejected as well. */
   readonly onFault?: (error: Error) => void;
   /** Removes (apply) what an administrator removes, with a DSN when asked; the items are leased. Left out: just removed. */
@@ -114,17 +116,20 @@ function reportFault({ log, onFault }: QueueOptions, error: Error): void {
 async function countCrashes(
   store: QueueStore,
   ids: ReadonlySet<string>,
-  { log, poisonThreshold = POISON_THRESHOLD }: QueueOptions,
+  { log, poisonThreshold = POISON_THRESHOLD, onPoison }: QueueOptions,
 ): Promise<void> {
   const amend: Amendment[] = [];
+  const poisoned: QueueItem[] = [];
   for (const id of ids) {
     const item = await store.get(id).catch(() => undefined); // A damaged row is set aside when it is due.
     if (item === undefined || item.queue === "Poison") continue;
     const crashes = item.crashes + 1;
     const poison = crashes >= poisonThreshold;
     const lastError = `The process ended ${crashes} times while working on this message`;
+    if (poison) poisoned.push({ ...item, crashes, queue: "Poison", status: "Suspended", lastError });
     amend.push(poison ? { id, crashes, queue: "Poison", status: "Suspended", lastError } : { id, crashes });
     log.warn({ messageId: id, crashes }, poison ? "message set aside in Poison" : "message outlived a crash");
   }
   await store.apply({ amend });
+  for (const item of poisoned) onPoison?.(item);
 }
