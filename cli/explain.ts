@@ -1,5 +1,6 @@
 /** `postroom explain`: which connector, rules and next hop a message would meet, and why. Offline; nothing is sent. */
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { type Command, Option } from "commander";
 import { formatFault, parseManifests } from "../crds/mod.ts";
 import { type Address, parseAddress } from "../mail/address.ts";
@@ -8,6 +9,7 @@ import { compileSnapshot } from "../snapshot/mod.ts";
 import { type Explanation, explainMessage } from "../transport/explain.ts";
 import { readManifestFiles } from "./files.ts";
 import { formatTable, type OutputFormat } from "./table.ts";
+import { parseCount, UsageError } from "./usage.ts";
 
 interface ExplainOptions {
   readonly manifests: string;
@@ -48,6 +50,8 @@ async function explain(options: ExplainOptions): Promise<void> {
   const { snapshot } = compileSnapshot({ resources, transport: options.transport });
   if (snapshot === undefined)
     throw new Error(`No MailTransport is valid in "${options.manifests}": see postroom check`);
+  if (isIP(options.clientIp) === 0)
+    throw new UsageError(`Cannot read --client-ip "${options.clientIp}": write an IPv4 or IPv6 address`);
   const from = options.from === "<>" || options.from === "" ? null : addressOf(options.from, "--from");
   const to = options.to.map((text) => addressOf(text, "--to"));
   const { header, body } = await contentOf(options);
@@ -57,7 +61,7 @@ async function explain(options: ExplainOptions): Promise<void> {
       from,
       to,
       clientAddress: options.clientIp,
-      localPort: options.port === undefined ? undefined : Number(options.port),
+      localPort: options.port === undefined ? undefined : parseCount(options.port, "--port"),
       user: options.user,
       header,
       body,
@@ -73,7 +77,7 @@ async function explain(options: ExplainOptions): Promise<void> {
 
 function addressOf(text: string, option: string): Address {
   const address = parseAddress(text);
-  if (address === undefined) throw new Error(`Cannot read ${option} "${text}": write name@domain`);
+  if (address === undefined) throw new UsageError(`Cannot read ${option} "${text}": write name@domain`);
   return address;
 }
 
@@ -86,10 +90,16 @@ async function contentOf({ message, subject, from, to }: ExplainOptions) {
     ];
     return { header: fields, body: new Uint8Array(0) };
   }
-  const text = (await readFile(message)).toString("latin1").replace(/\r?\n/g, "\r\n");
+  const text = (await readMessage(message)).toString("latin1").replace(/\r?\n/g, "\r\n");
   const end = text.indexOf("\r\n\r\n");
   const block = end < 0 ? text : text.slice(0, end + 2);
   return { header: parseHeader(block), body: Buffer.from(end < 0 ? "" : text.slice(end + 4), "latin1") };
+}
+
+async function readMessage(path: string): Promise<Buffer> {
+  return readFile(path).catch((cause: unknown) => {
+    throw new Error(`Cannot read --message "${path}": there is no such file`, { cause });
+  });
 }
 
 /** One part a stage, in the order of the flow. */

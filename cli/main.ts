@@ -7,6 +7,7 @@ import { addHashPassword } from "./hash-password.ts";
 import { addQueue } from "./queue.ts";
 import { addRun } from "./run.ts";
 import { addTrace } from "./trace.ts";
+import { UsageError } from "./usage.ts";
 
 const program = new Command("postroom")
   .description("Mail transport: receive, judge, route and deliver mail as manifests say")
@@ -27,6 +28,7 @@ try {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
     process.stderr.write(`postroom: ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 1;
+    if (error instanceof UsageError) process.stderr.write("(add --help for the ways to use it)\n");
+    process.exitCode = error instanceof UsageError ? 2 : 1;
   }
 }

@@ -7,6 +7,7 @@ import { createLog } from "../lib/log.ts";
 import { headerValues } from "../mail/header.ts";
 import { openAdmin, type QueueAdmin, type QueueFilter, type QueueKind } from "../transport/queue/mod.ts";
 import { type OutputFormat, printRows } from "./table.ts";
+import { parseCount, UsageError } from "./usage.ts";
 
 interface CommonOptions {
   readonly state: string;
@@ -104,7 +105,11 @@ async function list(options: ListOptions): Promise<void> {
     const given = Object.entries({ queue, nextHop, sender, recipient }).filter(
       ([, value]) => value !== undefined,
     );
-    const rows = admin.list({ ...Object.fromEntries(given), limit: Number(options.limit), offset: 0 });
+    const rows = admin.list({
+      ...Object.fromEntries(given),
+      limit: parseCount(options.limit, "--limit"),
+      offset: 0,
+    });
     printRows(output === "json" ? rows : rows.map(asMessageRow), output);
   } finally {
     admin.close();
@@ -191,7 +196,7 @@ async function change(
 ): Promise<void> {
   const { id: ids, queue, nextHop } = options;
   const given = Object.entries({ ids, queue, nextHop }).filter(([, value]) => value !== undefined);
-  if (given.length === 0) throw new Error("Name the messages: --id, --queue or --next-hop");
+  if (given.length === 0) throw new UsageError("Name the messages: --id, --queue or --next-hop");
   const admin = open(options);
   try {
     const count = await act(admin, Object.fromEntries(given));

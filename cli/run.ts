@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { createLog } from "../lib/log.ts";
 import { startTransport } from "../transport/main.ts";
+import { UsageError } from "./usage.ts";
 
 interface RunOptions {
   readonly manifests: string;
@@ -39,7 +40,7 @@ async function run(options: RunOptions): Promise<void> {
   const log = createLog({ level: options.logLevel, pretty });
   const grace = Number(options.grace);
   if (!Number.isFinite(grace) || grace < 0)
-    throw new Error(`Cannot read --grace "${options.grace}": write seconds`);
+    throw new UsageError(`Cannot read --grace "${options.grace}": write seconds`);
   process.on("uncaughtException", (error) => {
     log.fatal(
       { cause: error.stack ?? String(error) },
@@ -54,7 +55,7 @@ async function run(options: RunOptions): Promise<void> {
     http: options.http === undefined ? undefined : parseHostPort(options.http),
     selfSigned: options.selfSigned,
     log,
-  });
+  }).catch(giveUp);
   for (const { address, port } of transport.bindings()) log.info({ address, port }, "listening");
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
@@ -71,11 +72,17 @@ async function run(options: RunOptions): Promise<void> {
   process.on("SIGINT", stop);
 }
 
+/** What was opened before the start failed would keep the process alive, with nothing to do. */
+function giveUp(cause: unknown): never {
+  process.stderr.write(`postroom: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+  process.exit(1);
+}
+
 /** "127.0.0.1:9090", "[::1]:9090" or ":9090". Throws on anything else. */
 export function parseHostPort(text: string): { readonly host: string; readonly port: number } {
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text);
   const port = Number(found?.[3]);
   if (found === null || port > 65_535)
-    throw new Error(`Cannot read "${text}": write host:port such as 127.0.0.1:9090`);
+    throw new UsageError(`Cannot read "${text}": write host:port such as 127.0.0.1:9090`);
   return { host: found[1] ?? (found[2] || "0.0.0.0"), port };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { systemClock } from "../lib/clock.ts";
 import { type OutputFormat, printRows } from "./table.ts";
+import { UsageError } from "./usage.ts";
 
 interface TraceOptions {
   readonly state: string;
@@ -47,6 +48,10 @@ async function trace(options: TraceOptions): Promise<void> {
   const wanted = new Set(
     events.filter((event) => matches(event, options)).map((event) => event.networkMessageId),
   );
+  // A DSN is a message of its own, that refers to the one it speaks of.
+  const ids = new Set(events.filter((event) => wanted.has(event.networkMessageId)).map(({ id }) => id));
+  for (const { reference, networkMessageId } of events)
+    if (typeof reference === "string" && ids.has(reference)) wanted.add(networkMessageId);
   const found = events.filter((event) => wanted.has(event.networkMessageId));
   if (found.length === 0) process.exitCode = 1;
   printRows(options.output === "json" ? found : found.map(asRow), options.output);
@@ -59,7 +64,7 @@ export function sinceTime(text: string, now: number): string {
   if (age !== null && unit !== undefined) return new Date(now - Number(age[1]) * unit).toISOString();
   const time = Date.parse(text);
   if (Number.isNaN(time))
-    throw new Error(`Cannot read --since "${text}": use 2026-01-31T08:00:00Z or an age such as 2h`);
+    throw new UsageError(`Cannot read --since "${text}": use 2026-01-31T08:00:00Z or an age such as 2h`);
   return new Date(time).toISOString();
 }
 
@@ -110,6 +115,7 @@ const SHOWN = [
   "verdict",
   "from",
   "kind",
+  "about",
   "status",
   "text",
   "reason",

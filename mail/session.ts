@@ -41,6 +41,12 @@ export interface SmtpTransaction {
   readonly declaredSize: number | undefined;
 }
 
+/** Whose mail a refusal of smtp's own stopped. */
+export interface Refused {
+  readonly sender: Address | null;
+  readonly recipients: readonly Recipient[];
+}
+
 /** undefined: go on. Otherwise the reply to send; `disconnect` closes after it; `delayMs` waits first (tarpit). */
 export type Answer =
   | undefined
@@ -73,8 +79,8 @@ export interface SessionHandler {
   onData(transaction: SmtpTransaction): Promise<Answer | MessageSink> | Answer | MessageSink;
   /** RSET, a second EHLO, or a transaction given up. */
   onReset(): void;
-  /** smtp refused something by itself; for reputation and metrics. */
-  onReject(verb: string, reply: Reply): void;
+  /** smtp refused something by itself; for reputation, metrics and, where an address was named, the trace. */
+  onReject(verb: string, reply: Reply, about?: Refused): void;
   onDisconnect(): void;
 }
 

@@ -14,7 +14,7 @@ import { formatAddress, formatPath } from "../mail/address.ts";
 import type { Message, Recipient } from "../mail/message.ts";
 import type { MimeSummary } from "../mail/mime.ts";
 import { formatReply, type Reply, reply } from "../mail/reply.ts";
-import type { Answer, SessionHandler, SmtpSession, SmtpTransaction } from "../mail/session.ts";
+import type { Answer, Refused, SessionHandler, SmtpSession, SmtpTransaction } from "../mail/session.ts";
 import type { AgentTransaction, Verdict } from "./agents/mod.ts";
 import { type ContentEnd, createContentSink, DELIVER, type Fate } from "./content-sink.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -51,11 +51,13 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
       stamps[name] = value;
     },
   });
+  const track = (refusal: Reply, { sender, recipients }: Refused, only = recipients) =>
+    trackRefusal(refusal, { sender, recipients: only }, { session, networkMessageId, source: "AGENT" }, deps);
   /** drop and quarantine before the content: the client sees success, the content decides nothing any more. */
   const judged = (verdict: Verdict | Promise<Verdict>, transaction: SmtpTransaction, recipient?: Recipient) =>
     mapVerdict(verdict, (decided) => {
       if (decided !== undefined && "reply" in decided)
-        trackRefusal(decided.reply, asAgentSees(transaction), recipient, deps);
+        track(decided.reply, transaction.envelope, recipient && [recipient]);
       if (decided?.action !== "drop" && decided?.action !== "quarantine") return toAnswer(decided);
       fate = { kind: decided.action, reason: decided.reason };
       return undefined;
@@ -77,36 +79,47 @@ function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
       mapVerdict(judged(pipeline.agents.onData(asAgentSees(transaction)), transaction), (refused) => {
         if (refused !== undefined) return refused;
         const accept = (end: ContentEnd) => submit(end, asAgentSees(transaction), { deps, pipeline });
-        const tell = (refusal: Reply) => trackRefusal(refusal, asAgentSees(transaction), undefined, deps);
         return createContentSink(asAgentSees(transaction), {
           ...deps,
           pipeline,
           fate,
           accept,
-          refused: tell,
+          refused: (refusal) => track(refusal, transaction.envelope),
         });
       }),
     onReset: () => pipeline.agents.onReset(session),
-    onReject: (verb, refusal) => pipeline.agents.onReject(session, verb, refusal),
+    onReject(verb, refusal, about) {
+      if (about !== undefined) {
+        // A MAIL that is refused for its sender begins no transaction.
+        if (verb === "MAIL") networkMessageId = deps.ids.uuid();
+        trackRefusal(refusal, about, { session, networkMessageId, source: "SMTP" }, deps);
+      }
+      pipeline.agents.onReject(session, verb, refusal);
+    },
     onDisconnect: () => pipeline.agents.onDisconnect(session),
   };
 }
 
-/** An agent refused: there is no message, but the id it would have had ties the events together. */
+interface RefusedAt {
+  readonly session: SmtpSession;
+  readonly networkMessageId: string;
+  readonly source: "SMTP" | "AGENT";
+}
+
+/** smtp or an agent refused: there is no message, but the id it would have had ties the events together. */
 function trackRefusal(
   refusal: Reply,
-  { session, envelope, networkMessageId }: AgentTransaction,
-  recipient: Recipient | undefined,
+  { sender, recipients }: Refused,
+  { session, networkMessageId, source }: RefusedAt,
   { tracking }: IntakeDeps,
 ): void {
-  const recipients = recipient === undefined ? envelope.recipients : [recipient];
   tracking.track({
     event: refusal.code >= 500 ? "FAIL" : "DEFER",
-    source: "AGENT",
+    source,
     id: "",
     networkMessageId,
     messageId: "",
-    sender: formatPath(envelope.sender),
+    sender: formatPath(sender),
     recipients: recipients.map(({ address }) => formatAddress(address)),
     connector: session.connector,
     client: session.clientAddress,

@@ -26,8 +26,10 @@ const MAX_TRIES = 40;
 
 /** Opens a folder of .yaml, .yml and .json files, subfolders included. Rejects when it is no folder. */
 export async function openManifestFolder(directory: string, clock: Clock): Promise<ManifestFolder> {
-  if (!(await stat(directory)).isDirectory())
-    throw new Error(`Cannot read manifests: "${directory}" is no folder`);
+  const facts = await stat(directory).catch((cause: unknown) => {
+    throw new Error(`Cannot read manifests: there is no folder "${directory}"`, { cause });
+  });
+  if (!facts.isDirectory()) throw new Error(`Cannot read manifests: "${directory}" is no folder`);
   let seen = "";
   return {
     async read() {

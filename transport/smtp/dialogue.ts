@@ -9,7 +9,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Envelope, Recipient } from "../../mail/message.ts";
 import type { Reply } from "../../mail/reply.ts";
-import type { Answer, SmtpSession, SmtpTransaction } from "../../mail/session.ts";
+import type { Answer, Refused, SmtpSession, SmtpTransaction } from "../../mail/session.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import type { ContentReader } from "./content.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
@@ -63,6 +63,8 @@ export interface Outcome {
   readonly delayMs?: number | undefined;
   /** True when a handler said so: smtp does not report it back. */
   readonly isTheirs?: boolean;
+  /** What a refusal of ours speaks of, when that is not the open transaction. */
+  readonly about?: Refused | undefined;
   /** After the reply the transaction is over. */
   readonly endsTransaction?: boolean;
   /** After the reply the TLS handshake begins. */

@@ -52,7 +52,7 @@ export async function mail(dialogue: Dialogue, args: string): Promise<Outcome> {
   const refusal = refusalOf(theirAnswer);
   if (refusal !== undefined) {
     dialogue.transaction = undefined;
-    return { ...refusal, isTheirs: ours === undefined };
+    return { ...refusal, isTheirs: ours === undefined, about: transaction.envelope };
   }
   dialogue.messages++;
   return later(theirAnswer ?? { reply: SENDER_OK }, answer?.delayMs);
@@ -71,7 +71,9 @@ export async function rcpt(dialogue: Dialogue, args: string): Promise<Outcome> {
   if (transaction.keys.size >= connector.maxRecipientsPerMessage) return { reply: TOO_MANY_RECIPIENTS };
   const answer = await ask(dialogue, "RCPT", () => services.checkRecipient(session, recipient.address));
   const ours = refusalOf(answer);
-  if (ours !== undefined) return { ...ours, isTheirs: false };
+  if (ours !== undefined) {
+    return { ...ours, isTheirs: false, about: { ...transaction.envelope, recipients: [recipient] } };
+  }
   const theirAnswer = await ask(dialogue, "RCPT", () => services.handler.onRcpt(transaction, recipient));
   const refusal = refusalOf(theirAnswer);
   if (refusal !== undefined) return refusal;

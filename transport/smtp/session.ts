@@ -191,7 +191,9 @@ class Session implements SessionControl {
     if (this.#isClosing) return;
     const final = countError(dialogue, outcome);
     if (!final.isTheirs && isRefusal(final.reply)) {
-      guard(dialogue, verb, () => dialogue.services.handler.onReject(verb, final.reply));
+      const about =
+        final.about ?? (verb === "DATA" || verb === "BDAT" ? dialogue.transaction?.envelope : undefined);
+      guard(dialogue, verb, () => dialogue.services.handler.onReject(verb, final.reply, about));
     }
     await this.#sleep(replyDelayMs(dialogue, final));
     if (this.#isClosing) return;

@@ -1,0 +1,143 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..");
+const state = mkdtempSync(join(tmpdir(), "postroom-cli-"));
+afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The real process; one that does not end by itself fails the test. */
+function postroom(...args: string[]): Promise<Ended> {
+  const command = [join(root, "bin/postroom.js"), ...args];
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, command, { cwd: root, timeout: 20_000 }, (error, out, err) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
+      resolve({ code, out, err });
+    });
+    child.stdin?.end();
+  });
+}
+
+const SAMPLES = ["--manifests", "samples/contoso"];
+const MESSAGE = ["--from", "eve@outside.example", "--to", "ann@contoso.example"];
+
+describe("wrong use exits 2 and says what to write", () => {
+  test.each([
+    { name: "no command", args: [], says: "Usage: postroom" },
+    { name: "an unknown command", args: ["deliver"], says: "unknown command 'deliver'" },
+    { name: "run without a folder", args: ["run"], says: "--manifests <dir>" },
+    { name: "run with a port alone", args: ["run", ...SAMPLES, "--http", "x"], says: "write host:port" },
+    {
+      name: "run with a grace in words",
+      args: ["run", ...SAMPLES, "--grace", "long"],
+      says: "write seconds",
+    },
+    { name: "check without a path", args: ["check"], says: "missing required argument 'path'" },
+    {
+      name: "explain with a sender that is no address",
+      args: ["explain", ...SAMPLES, "--from", "eve", "--to", "ann@contoso.example"],
+      says: 'Cannot read --from "eve": write name@domain',
+    },
+    {
+      name: "explain with a client that is no address",
+      args: ["explain", ...SAMPLES, ...MESSAGE, "--client-ip", "host"],
+      says: "write an IPv4 or IPv6 address",
+    },
+    {
+      name: "explain with a port that is no number",
+      args: ["explain", ...SAMPLES, ...MESSAGE, "--port", "smtp"],
+      says: 'Cannot read --port "smtp"',
+    },
+    {
+      name: "trace with a time in words",
+      args: ["trace", "--since", "yesterday"],
+      says: "an age such as 2h",
+    },
+    {
+      name: "queue list with an unknown queue",
+      args: ["queue", "list", "--queue", "Inbox"],
+      says: "Submission",
+    },
+    {
+      name: "queue retry that names no message",
+      args: ["queue", "retry"],
+      says: "--id, --queue or --next-hop",
+    },
+  ])("$name", async ({ args, says }) => {
+    const { code, out, err } = await postroom(...args);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(says);
+    expect(err).toContain("--help");
+  });
+});
+
+describe("what cannot be done exits 1 with one line", () => {
+  test.each([
+    {
+      name: "run on a folder that is not there",
+      args: ["run", "--manifests", "no/such", "--state", state],
+      says: 'there is no folder "no/such"',
+    },
+    {
+      name: "run on a folder without a MailTransport",
+      args: ["run", "--manifests", "docs", "--state", state],
+      says: "MailTransport",
+    },
+    { name: "check of a path that is not there", args: ["check", "no/such"], says: 'Cannot read "no/such"' },
+    {
+      name: "explain of a message that is not there",
+      args: ["explain", ...SAMPLES, ...MESSAGE, "--message", "no.eml"],
+      says: 'Cannot read --message "no.eml"',
+    },
+    {
+      name: "trace where no transport ever ran",
+      args: ["trace", "--state", "no/such"],
+      says: "is --state the transport's state folder?",
+    },
+    {
+      name: "queue list where no transport ever ran",
+      args: ["queue", "list", "--state", "no/such"],
+      says: "there is none",
+    },
+  ])("$name", async ({ args, says }) => {
+    const { code, err } = await postroom(...args);
+    expect({ code, lines: err.trimEnd().split("\n").length }).toEqual({ code: 1, lines: 1 });
+    expect(err).toContain(says);
+  });
+});
+
+describe("postroom", () => {
+  test.each(["run", "check", "explain", "trace", "hash-password", "queue", "queue list", "queue show"])(
+    "%s --help describes itself and every option",
+    async (command) => {
+      const { code, out } = await postroom(...command.split(" "), "--help");
+      expect(code).toBe(0);
+      expect(out).toContain(`Usage: postroom ${command}`);
+      const options = out.split("\n").filter((line) => /^ {2}-/.test(line));
+      expect(options.filter((line) => !/ {2}\S/.test(line.trimStart()) && line.length < 24)).toEqual([]);
+    },
+  );
+
+  test("check finds no fault in the samples, and warns of nothing on standard error", async () => {
+    const { code, out, err } = await postroom("check", "samples/contoso");
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/6 files, 0 faults/);
+  });
+
+  test("check and explain write JSON that can be read", async () => {
+    const check = JSON.parse((await postroom("check", "samples/contoso", "-o", "json")).out);
+    expect(check.faults).toEqual([]);
+    const explain = JSON.parse((await postroom("explain", ...SAMPLES, ...MESSAGE, "-o", "json")).out);
+    expect(explain.copies).toMatchObject([
+      { nextHop: "default/mailboxes|", recipients: "ann@contoso.example" },
+    ]);
+  });
+});
