@@ -1,5 +1,6 @@
 /** Facts about what an administrator sees: metrics, health, log lines, and the command line on the same folders. */
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../helpers/eventually.ts";
@@ -110,6 +111,24 @@ describe("the command line, on the folders of a running transport,", () => {
     expect(stdout).toMatch(/default\/mark\s+matched/);
     expect(stdout).toMatch(/default\/mailboxes\s+contoso\.example\s+chosen/);
     expect(code).toBe(0);
+  });
+
+  test("explains at the binding's own address, where postmaster lives and nobody else", async () => {
+    // A folder that nobody runs: its port is only asked about.
+    const folder = await mkdtemp(join(tmpdir(), "postroom-explain-"));
+    const narrow = BASIC.replace("{address: 127.0.0.1, port: 0}", "{address: 127.0.0.7, port: 2626}");
+    await writeFile(join(folder, "all.yaml"), narrow);
+    const { stdout } = await postroom(
+      ...["explain", "--manifests", folder, "--from", "eve@fabrikam.example", "-o", "json"],
+      ...["--to", "postmaster@[127.0.0.7]", "ann@[127.0.0.7]"],
+    );
+    await rm(folder, { recursive: true });
+    const { receive, recipients } = JSON.parse(stdout);
+    expect(receive.connector).toBe("default/internet");
+    expect(recipients.map(({ answer }: { answer: string }) => answer)).toEqual([
+      "accepted",
+      "550 5.7.1 Unable to relay",
+    ]);
   });
 
   test("lists the queue", async () => {
