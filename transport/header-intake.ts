@@ -37,23 +37,22 @@ export function createHeaderIntake(maxHeaderSize: number): HeaderIntake {
         return { header: [], rest: held.subarray(2) };
       const end = held.indexOf(BLANK_LINE, from);
       if ((end < 0 ? held.length : end) > maxHeaderSize) return "too-large";
-      return end < 0 ? undefined : split(held.subarray(0, end + 2), held.subarray(end + 4));
+      return end < 0 ? undefined : split(held.subarray(0, end + 2), held.subarray(end));
     },
     finish: () => split(held, EMPTY),
   };
 }
 
-function split(block: Buffer, rest: Uint8Array): HeaderEnd {
+/** `behind`: the line end of the last field, the blank line and what follows; empty when the message ended before it. */
+function split(block: Buffer, behind: Uint8Array): HeaderEnd {
   const header = parseHeader(block.toString("latin1"));
   const stray = header.findIndex((field) => field.name === "");
-  if (stray < 0) return { header, rest };
+  if (stray < 0) return { header, rest: behind.subarray(BLANK_LINE.length) };
   const strays = header
     .slice(stray)
     .map((field) => field.raw)
     .join("");
-  const blank = rest.length > 0 ? "\r\n" : "";
-  return {
-    header: header.slice(0, stray),
-    rest: Buffer.concat([Buffer.from(strays + blank, "latin1"), rest]),
-  };
+  // The blank line belongs to the body then.
+  const rest = Buffer.concat([Buffer.from(strays, "latin1"), behind.subarray(2)]);
+  return { header: header.slice(0, stray), rest };
 }

@@ -255,6 +255,37 @@ describe("agents together", () => {
     expect(seen).toEqual(["recipient", "sender"]);
   });
 
+  test("hear of every event of a session, also of what smtp refuses and of its end", async () => {
+    const seen: string[] = [];
+    const note = (event: string) => () => void seen.push(event);
+    await start("[{senderFilter: {}}]", {
+      agents: registry({
+        senderFilter: {
+          onConnect: note("connect"),
+          onEhlo: (_, name) => void seen.push(`ehlo ${name}`),
+          onMail: note("mail"),
+          onRcpt: note("rcpt"),
+          onData: note("data"),
+          onEndOfHeaders: note("headers"),
+          onEndOfData: note("content"),
+          onReset: note("reset"),
+          onReject: (_, verb, { code }) => void seen.push(`reject ${verb} ${code}`),
+          onDisconnect: note("disconnect"),
+        },
+      }),
+    });
+    const c = await open();
+    await c.send(EVE, ANN, SIMPLE);
+    await c.say(`MAIL FROM:<${EVE}>`);
+    await c.say("RCPT TO:<x@elsewhere.example>");
+    await c.say("RSET");
+    await c.say("QUIT");
+    await eventually(() => seen.includes("disconnect"));
+    const message = ["mail", "rcpt", "data", "headers", "content"];
+    const rest = ["mail", "reject RCPT 550", "reset", "disconnect"];
+    expect(seen).toEqual(["connect", "ehlo client.example", ...message, ...rest]);
+  });
+
   const EVENTS = [
     "onConnect",
     "onEhlo",

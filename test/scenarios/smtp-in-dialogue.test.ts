@@ -177,6 +177,23 @@ describe("octets that no message may hold", () => {
   });
 });
 
+describe("content without a header", () => {
+  test("keeps every line and the blank one, however the octets arrive", async () => {
+    await start();
+    const c = await open();
+    await c.say(`MAIL FROM:<eve@fabrikam.example>`);
+    await c.say("RCPT TO:<ann@contoso.example>");
+    // Chunks are handed on one by one, so the blank line comes before the octets behind it.
+    c.write("BDAT 15\r\nNo field here\r\n");
+    expect(await c.reply()).toMatch(/^250/);
+    c.write("BDAT 2\r\n\r\n");
+    expect(await c.reply()).toMatch(/^250/);
+    c.write("BDAT 8 LAST\r\nbehind\r\n");
+    expect(await c.reply()).toMatch(/^250/);
+    expect(await dropped()).toMatch(/\r\n\r\nNo field here\r\n\r\nbehind\r\n$/);
+  });
+});
+
 describe("BDAT", () => {
   const binary = Buffer.from([0, 1, 10, 13, 46, 13, 10, 46, 13, 10, 255, 254]);
   const header =

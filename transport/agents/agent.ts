@@ -17,7 +17,7 @@ import type { AgentEntry } from "../../snapshot/schema.ts";
 
 /**
  * reject and defer carry the reply (5yz, 4yz), sent after delayMs. tarpit waits, then goes on with the next agent.
- * drop: answered 250, kept nowhere (traced as FAIL). quarantine: answered 250, kept in the quarantine queue.
+ * drop: answered 250, kept nowhere (traced as DROP). quarantine: answered 250, kept in the quarantine queue.
  */
 export type Verdict =
   | undefined
