@@ -38,7 +38,16 @@ export async function putInForce(
   deps.swap(pipeline);
   const diagnostics = await deps.smtp.apply({ ...next, domains: pipeline.domains });
   await wakeWaiting(next, before, deps);
-  return diagnostics;
+  return [...diagnostics, ...ignored(next, before)];
+}
+
+/** What is accepted but means nothing to one process, said when it changes. */
+function ignored({ snapshot }: Configuration, before: Configuration | undefined): Diagnostic[] {
+  const { name, replicas } = snapshot.transport;
+  if (replicas === 1 || before?.snapshot.transport.replicas === replicas) return [];
+  const message = `spec.replicas is ${replicas}, but a standalone transport is always one process`;
+  const object = `MailTransport/${name}`;
+  return [{ object, path: "spec.replicas", reason: "Standalone", message, severity: "warning" }];
 }
 
 /** Unreachable mail is routed again; next hops whose connector or its Secrets changed are tried now. */

@@ -79,6 +79,19 @@ describe("a change of manifests", () => {
     expect(await readdir(t.manifests)).toContain("outside.yaml");
   });
 
+  test("that asks for replicas is told that a standalone transport is one process, once", async () => {
+    const more = BASIC.replace(
+      "{hostname: mx.contoso.example}",
+      "{hostname: mx.contoso.example, replicas: 3}",
+    );
+    transport = await startTestTransport({ manifests: { "all.yaml": BASIC } });
+    const t = transport;
+    await t.change("all.yaml", more);
+    await t.change("outside.yaml", OUTSIDE);
+    const told = t.logs.filter(({ field }) => field === "spec.replicas");
+    expect(told).toMatchObject([{ object: "MailTransport/default/hub", reason: "Standalone" }]);
+  });
+
   test("survives a restart with a broken file: the last good snapshot is on disk", async () => {
     transport = await startTestTransport({ manifests: { "all.yaml": BASIC } });
     const t = transport;
