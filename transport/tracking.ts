@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { createWriteStream, type WriteStream } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
@@ -65,48 +64,70 @@ export function ofMessage(message: Message) {
 
 const RETENTION_DAYS = 30;
 const FLUSH_MS = 100;
+/** Events that may wait for a disk that hangs; further ones are not traced. */
+const MAX_WAITING = 100_000;
 
 /** Opens the tracking log below `stateDirectory`. */
 export async function openTracking(stateDirectory: string, clock: Clock): Promise<Tracking> {
   const folder = join(stateDirectory, "tracking");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   let day = "";
-  let stream: WriteStream | undefined;
   let lines: string[] = [];
   let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> = Promise.resolve();
+  let isTorn = false;
 
+  const write = async (text: string) => {
+    const today = new Date(clock.now()).toISOString().slice(0, 10);
+    // What a full disk took half of must not spoil the next line.
+    isTorn = !(await append(folder, `${today}.jsonl`, isTorn ? `\n${text}` : text));
+    if (today === day) return;
+    day = today;
+    await removeOld(folder, clock.now());
+  };
   const flush = () => {
     timer = undefined;
-    if (lines.length === 0) return;
-    const today = new Date(clock.now()).toISOString().slice(0, 10);
-    if (today !== day) {
-      stream?.end();
-      stream = createWriteStream(join(folder, `${today}.jsonl`), { flags: "a", mode: 0o600 });
-      // A full disk must not stop mail: the trace is what gives way.
-      stream.on("error", () => {});
-      day = today;
-      void removeOld(folder, clock.now());
-    }
-    stream?.write(lines.join(""));
-    lines = [];
+    writing = writing.then(async () => {
+      const text = lines.join("");
+      lines = [];
+      if (text !== "") await write(text);
+    });
+    return writing;
   };
   return {
     track(event) {
+      if (lines.length >= MAX_WAITING) return;
       lines.push(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), ...event })}\n`);
-      timer ??= setTimeout(flush, FLUSH_MS);
+      timer ??= setTimeout(() => void flush(), FLUSH_MS);
     },
     close() {
       clearTimeout(timer);
-      flush();
-      return new Promise((resolve) => (stream === undefined ? resolve() : stream.end(() => resolve())));
+      return flush();
     },
   };
+}
+
+/** Opened anew each time, so that a folder or file that somebody removed is there again. False: not written whole. */
+async function append(folder: string, name: string, text: string): Promise<boolean> {
+  const path = join(folder, name);
+  const options = { mode: 0o600 };
+  try {
+    await appendFile(path, text, options).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await appendFile(path, text, options);
+    });
+    return true;
+  } catch {
+    // A full disk must not stop mail: the trace is what gives way.
+    return false;
+  }
 }
 
 async function removeOld(folder: string, now: number): Promise<void> {
   const oldest = new Date(now - RETENTION_DAYS * 864e5).toISOString().slice(0, 10);
   for (const name of await readdir(folder).catch(() => [])) {
     if (/^\d{4}-\d\d-\d\d\.jsonl$/.test(name) && name.slice(0, 10) < oldest)
-      await rm(join(folder, name), { force: true });
+      await rm(join(folder, name), { force: true }).catch(() => {});
   }
 }
