@@ -1,18 +1,39 @@
 /**
  * Throws random and mutated streams at SMTP sessions, and looks whether any falls over.
  *
- *   node --expose-gc bench/fuzz-smtp.ts [streams] [seed]        100000 streams unless told otherwise
+ *   node --expose-gc bench/fuzz-smtp.ts [streams] [seed] [state]        100000 streams unless told otherwise
  *
- * One stream in ten goes over a real socket on 127.0.0.1, the others over in-process pairs. Exit code 1: a crash, a fault,
+ * Streams begin at the state: connected, ehlo, mail, rcpt, data, chunk (in the middle of one), chunks (between two),
+ * auth, tls (where a ClientHello is due), or "any": connected, most streams being mutations of whole sessions. One stream in ten goes over a real socket on 127.0.0.1, the others over in-process pairs. Exit code 1: a crash, a fault,
  * a malformed reply, or a session that did not end.
  */
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
+import { makeCertificate } from "../lib/certificate.ts";
 import { type RigOptions, startRig } from "../test/helpers/session-rig.ts";
 
 const STREAMS = Number(process.argv[2] ?? 100_000);
 const SEED = Number(process.argv[3] ?? 1);
+const STATE = process.argv[4] ?? "any";
 const CONCURRENCY = 100;
+
+const ENVELOPE = ["EHLO me\r\n", "MAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d.example>\r\n"];
+/** What is said, each step after the reply to the one before it, until the state is there. */
+const PREFIXES: Readonly<Record<string, readonly string[]>> = {
+  any: [],
+  connected: [],
+  ehlo: ENVELOPE.slice(0, 1),
+  mail: ENVELOPE.slice(0, 2),
+  rcpt: ENVELOPE,
+  data: [...ENVELOPE, "DATA\r\n"],
+  chunk: ENVELOPE,
+  chunks: [...ENVELOPE, "BDAT 3\r\nabc"],
+  auth: ["EHLO me\r\n", "AUTH LOGIN\r\n"],
+  tls: ["EHLO me\r\n", "STARTTLS\r\n"],
+};
+const PREFIX = PREFIXES[STATE];
+if (PREFIX === undefined) throw new Error(`Unknown state "${STATE}": ${Object.keys(PREFIXES).join(", ")}`);
+const STEPS: readonly string[] = PREFIX;
 
 const VALID = [
   "EHLO me\r\nMAIL FROM:<a@b.example> SIZE=20 BODY=8BITMIME\r\nRCPT TO:<c@d.example> NOTIFY=NEVER\r\nDATA\r\nSubject: x\r\n\r\n..dot\r\nend\r\n.\r\nQUIT\r\n",
@@ -52,9 +73,15 @@ const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.le
 
 function makeStream(): Buffer {
   if (random() < 0.2) return Buffer.from(Array.from({ length: random() * 400 }, () => random() * 256));
-  let text = pick(VALID);
+  let text = STATE === "any" ? pick(VALID) : tail();
   for (let count = 1 + Math.floor(random() * 8); count > 0; count--) text = mutate(text);
   return Buffer.from(text, "latin1");
+}
+
+/** The rest of some whole session, from about where the state is. */
+function tail(): string {
+  const whole = pick(VALID);
+  return whole.slice(Math.floor(random() * whole.length));
 }
 
 function mutate(text: string): string {
@@ -69,7 +96,8 @@ function mutate(text: string): string {
 }
 
 const options: RigOptions = { connector: { authMechanisms: ["BasicAuth", "Tls"], maxMessageSize: 2000 } };
-const rig = await startRig(options);
+const certificate = STATE === "tls" ? await makeCertificate({ names: ["mx.example"], days: 1 }) : undefined;
+const rig = await startRig({ ...options, ...(certificate && { certificate }) });
 const counts = {
   streams: 0,
   octets: 0,
@@ -92,6 +120,7 @@ function run(stream: Buffer, isReal: boolean): Promise<string> {
   return new Promise((resolve) => {
     let answers = "";
     let isSent = false;
+    let step = 0;
     const timer = setTimeout(() => {
       counts.hung++;
       end.destroy();
@@ -103,17 +132,35 @@ function run(stream: Buffer, isReal: boolean): Promise<string> {
     };
     end.on("data", (chunk: Buffer) => {
       answers += chunk.toString("latin1");
-      if (isSent) return;
-      isSent = true; // the greeting is here
-      for (let from = 0; from < stream.length; ) {
-        const to = random() < 0.5 ? stream.length : from + 1 + Math.floor(random() * 40);
-        end.write(Buffer.from(stream.subarray(from, to)));
-        from = to;
+      if (isSent || !endsWithReply(answers)) return;
+      const line = STEPS[step];
+      step += 1;
+      // The greeting is here, or the reply to the step before.
+      if (line !== undefined) {
+        end.write(line);
+        return;
       }
+      isSent = true;
+      if (STATE === "chunk") end.write("BDAT 200\r\nhalf of it");
+      writePieces(end, stream);
       end.end();
     });
     end.on("end", done).on("error", done).on("close", done);
   });
+}
+
+function endsWithReply(answers: string): boolean {
+  const lastLine = answers.slice(answers.lastIndexOf("\n", answers.length - 2) + 1);
+  return /^\d{3} [^\n]*\n$/.test(lastLine);
+}
+
+/** The stream in pieces of any size. */
+function writePieces(end: Duplex, stream: Buffer): void {
+  for (let from = 0; from < stream.length; ) {
+    const to = random() < 0.5 ? stream.length : from + 1 + Math.floor(random() * 40);
+    end.write(Buffer.from(stream.subarray(from, to)));
+    from = to;
+  }
 }
 
 async function worker(): Promise<void> {
@@ -121,7 +168,9 @@ async function worker(): Promise<void> {
     const stream = makeStream();
     counts.streams++;
     counts.octets += stream.length;
-    const answers = await run(stream, counts.streams % 10 === 0);
+    // TLS needs a socket; what follows its 220 is no SMTP.
+    const said = await run(stream, STATE === "tls" || counts.streams % 10 === 0);
+    const answers = STATE === "tls" ? said.replace(/(Ready to start TLS\r\n)[\s\S]*/, "$1") : said;
     counts.replies += answers.match(/^\d{3} /gm)?.length ?? 0;
     if (/^(?:\d{3}[ -][\x20-\x7e]*\r\n)*$/.test(answers)) continue;
     counts.malformed++;
