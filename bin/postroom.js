@@ -28,11 +28,7 @@ function startWith(node) {
     return;
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: "inherit" });
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
-    process.on(signal, () => {
-      // A terminal sends SIGINT to both of us; the transport takes a second one for impatience.
-      if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
-    });
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
     process.exitCode = code ?? 128 + constants.signals[signal];
   });

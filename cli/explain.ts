@@ -105,6 +105,7 @@ async function readMessage(path: string): Promise<Buffer> {
 /** One part a stage, in the order of the flow. */
 export function formatExplanation(explanation: Explanation): string {
   const { receive, sender, recipients, resolution, rules, routes, copies, failed } = explanation;
+  const refused = recipients.some(({ answer }) => answer !== "accepted");
   const parts = [
     `Receive connector: ${receive.connector ?? "none"} (${receive.binding}; ${receive.why})\n${indent(receive.candidates)}`,
     `Sender: ${sender}\n`,
@@ -112,12 +113,13 @@ export function formatExplanation(explanation: Explanation): string {
     `Resolution:\n${indent(resolution)}`,
     `Transport rules:\n${indent(rules)}`,
     `Routing:\n${indent(routes)}`,
-    `Result:\n${indent(copies)}`,
+    `${refused ? "Result, had it been accepted" : "Result"}:\n${indent(copies)}`,
   ];
   if (failed.length > 0) parts.push(`Failed, with a DSN:\n${indent(failed)}`);
   return parts.join("\n");
 }
 
 function indent(rows: readonly object[]): string {
+  if (rows.length === 0) return "  none\n";
   return formatTable(rows).replace(/^(?=.)/gm, "  ");
 }

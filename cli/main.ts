@@ -21,6 +21,9 @@ addQueue(program);
 addTrace(program);
 addHashPassword(program);
 
+// A reader that has seen enough (`| head`) is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

@@ -201,7 +201,9 @@ async function change(
   try {
     const count = await act(admin, Object.fromEntries(given));
     process.stdout.write(
-      options.output === "json" ? `${JSON.stringify({ messages: count })}\n` : `${count} messages\n`,
+      options.output === "json"
+        ? `${JSON.stringify({ messages: count })}\n`
+        : `${count} ${count === 1 ? "message" : "messages"}\n`,
     );
     if (count === 0) process.exitCode = 1;
   } finally {

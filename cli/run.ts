@@ -15,6 +15,9 @@ interface RunOptions {
   readonly grace: string;
 }
 
+/** Signals this close together are one. */
+const TWINS_MS = 500;
+
 export function addRun(program: Command): void {
   program
     .command("run")
@@ -58,10 +61,15 @@ async function run(options: RunOptions): Promise<void> {
   }).catch(giveUp);
   for (const { address, port } of transport.bindings()) log.info({ address, port }, "listening");
   let stopping = false;
+  let isImpatient = false;
   const stop = (signal: NodeJS.Signals) => {
-    // A second signal means: now.
-    if (stopping) process.exit(130);
+    // A second signal means: now. npm and a terminal both pass the first one on, so twins of it do not count.
+    if (isImpatient) process.exit(130);
+    if (stopping) return;
     stopping = true;
+    setTimeout(() => {
+      isImpatient = true;
+    }, TWINS_MS);
     log.info({ signal, graceSeconds: grace }, "stopping");
     void transport.stop(grace * 1000).then(() => {
       log.info("stopped");
