@@ -18,8 +18,9 @@ import type { Pipeline } from "./pipeline.ts";
 import type { PlannedCopy } from "./placement.ts";
 import { type Plan, planMessage } from "./plan.ts";
 import { type Change, nextAttempt, type Queue, type QueueItem } from "./queue/mod.ts";
-import { type DsnRequest, settleFailed, wantedDsns } from "./settle.ts";
+import { type DsnRequest, settleFailed, settleOverdue, wantedDsns } from "./settle.ts";
 import { ofMessage, type Tracking } from "./tracking.ts";
+import { inTurns } from "./turns.ts";
 
 export interface CategorizeDeps {
   pipeline(): Pipeline;
@@ -45,7 +46,7 @@ export function startCategorizer(deps: CategorizeDeps): void {
       for (;;) {
         const items = await deps.queue.take("Submission", { limit: BATCH });
         if (items.length === 0) return;
-        await Promise.all(items.map((item) => categorizeOne(item, deps)));
+        for (const turn of inTurns(items)) await Promise.all(turn.map((item) => categorizeOne(item, deps)));
       }
     } catch (cause) {
       deps.log.error({ cause: String(cause) }, "submission queue not read");
@@ -178,7 +179,10 @@ function deferFault(item: QueueItem, cause: unknown, deps: CategorizeDeps): Prom
 async function defer(item: QueueItem, reason: string, deps: CategorizeDeps): Promise<void> {
   const attempts = item.attempts + 1;
   const { retryIntervalsMs } = deps.pipeline().snapshot.transport.queue;
-  const dueAt = nextAttempt({ attempts, now: deps.clock.now(), retryIntervalsMs, expiresAt: item.expiresAt });
+  const now = deps.clock.now();
+  // Due at its expiry at the latest: whoever defers it then would find it due again at once.
+  if (now >= item.expiresAt) return expire({ ...item, lastError: reason }, deps);
+  const dueAt = nextAttempt({ attempts, now, retryIntervalsMs, expiresAt: item.expiresAt });
   await deps.queue.apply({ update: [{ ...item, status: "Retry", attempts, dueAt, lastError: reason }] });
   deps.tracking.track({
     ...ofMessage(item.message),
@@ -187,4 +191,13 @@ async function defer(item: QueueItem, reason: string, deps: CategorizeDeps): Pro
     text: reason,
     attempts,
   });
+}
+
+/** Deferred once too often: it fails as any other message whose time is over. */
+async function expire(item: QueueItem, deps: CategorizeDeps): Promise<void> {
+  const settings = deps.pipeline().snapshot.transport.queue;
+  const { dsns, events } = settleOverdue(item, settings, deps.clock.now());
+  const insert = await bounceItems(item, dsns, deps);
+  await deps.queue.apply({ insert, remove: [item.message.id] });
+  for (const event of events) deps.tracking.track(event);
 }

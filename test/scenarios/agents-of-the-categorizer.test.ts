@@ -25,7 +25,7 @@ async function startWith(handlers: AgentHandlers, domain = "{domains: [contoso.e
   };
   const manifest = BASIC.replace(
     "{hostname: mx.contoso.example}",
-    "{hostname: mx.contoso.example, queue: {retryIntervals: [200ms]}, limits: {agentTimeout: 300ms}, agents: [{senderFilter: {}}]}",
+    "{hostname: mx.contoso.example, queue: {retryIntervals: [200ms], messageExpiration: 4s}, limits: {agentTimeout: 300ms}, agents: [{senderFilter: {}}]}",
   ).replace("spec: {domains: [contoso.example]}", `spec: ${domain}`);
   transport = await startTestTransport({
     manifests: { "all.yaml": manifest, "outside.yaml": OUTSIDE },
@@ -110,6 +110,20 @@ describe("an agent of the categorizer", () => {
     await sendTo("ann@contoso.example");
     const [placed] = await tracked(t, "TRANSFER");
     expect(placed).toMatchObject({ queue: "Quarantine", text: "strange" });
+    expect(await t.dropped("mailboxes")).toEqual([]);
+  });
+
+  test("that defers for good lets the message expire in the submission queue, with a DSN", async () => {
+    const t = await startWith({
+      onSubmitted: ({ message }) =>
+        message.envelope.sender === null
+          ? undefined
+          : { action: "defer", reply: reply(450, "4.7.1", "Still thinking") },
+    });
+    await sendTo("ann@contoso.example");
+    const [report = ""] = await inDrop(t, "outside");
+    expect(report).toMatch(/Final-Recipient: rfc822; *ann@contoso\.example\s+Action: failed/);
+    expect(report).toContain("450 4.7.1 Still thinking");
     expect(await t.dropped("mailboxes")).toEqual([]);
   });
 
