@@ -254,13 +254,17 @@ describe("a busy next hop", () => {
     const down = await sinkOf({ script: () => ({ destroy: true }) });
     await start(smartHosts(at(down)));
     for (let n = 0; n < 12; n += 1) await send();
-    await deferred(/.*/);
+    const count = async (name: string) =>
+      (await transport.events()).filter(({ event }) => event === name).length;
+    // Every attempt is over: each made one connection and deferred one message.
     await eventually(
-      async () => (await transport.events()).filter(({ event }) => event === "TRANSFER").length === 12,
+      async () => (await count("TRANSFER")) === 12 && (await count("DEFER")) === down.connections,
     );
     const seen = down.connections;
+    expect(seen).toBeGreaterThan(0);
     expect(seen).toBeLessThan(12);
     for (let n = 0; n < 3; n += 1) await send();
+    await eventually(async () => (await count("TRANSFER")) === 15);
     expect(down.connections).toBe(seen);
   });
 });
