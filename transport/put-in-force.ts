@@ -37,7 +37,13 @@ export async function putInForce(
   const pipeline = buildPipeline(next.snapshot, next.secrets, deps.pipelineDeps);
   deps.swap(pipeline);
   const diagnostics = await deps.smtp.apply({ ...next, domains: pipeline.domains });
-  await wakeWaiting(next, before, deps);
+  // What waits is woken by its own timers too: a queue that cannot write now does not undo the change.
+  await wakeWaiting(next, before, deps).catch((cause: unknown) => {
+    deps.pipelineDeps.log.warn(
+      { cause: String(cause) },
+      "waiting mail not woken, it is tried at its own time",
+    );
+  });
   return [...diagnostics, ...ignored(next, before)];
 }
 
