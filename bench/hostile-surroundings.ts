@@ -35,6 +35,7 @@ export const nextHops: Attack = async ({ port, hops, metric }) => {
     /result="(?:delivered|relayed[^"]*)"/.test(line),
   );
   const wrong = relayed.filter((line) => !line.includes('/out"'));
+  if (relayed.length === wrong.length) violations.push("ordinary deliveries are not counted");
   if (wrong.length > 0) violations.push(`counted as relayed: ${wrong.join(" ")}`);
   return { figures: { hops: hops.list.length, takenBeforeDeath: hops.taken() }, violations };
 };
