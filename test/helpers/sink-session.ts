@@ -22,12 +22,15 @@ export class SinkSession {
   readonly #number: number;
   readonly #counts = new Map<string, number>();
   #buffer: Buffer = Buffer.alloc(0);
-  #mode: "command" | "content" | "login" | "stopped" = "command";
+  #mode: "command" | "content" | "chunk" | "login" | "stopped" = "command";
   #busy = false;
   #user: string | undefined;
   #sender: { address: string; parameters: string } | undefined;
   #recipients: { address: string; parameters: string }[] = [];
   #login: string[] = [];
+  /** BDAT: what came in earlier chunks, and the one that comes now. */
+  #chunks: Buffer[] = [];
+  #chunk = { size: 0, last: false };
 
   constructor(socket: Socket, state: SinkState, options: SinkOptions) {
     this.#socket = socket;
@@ -92,6 +95,7 @@ export class SinkSession {
   /** Takes one line or one content from the buffer. */
   async #step(): Promise<boolean> {
     if (this.#mode === "content") return this.#content();
+    if (this.#mode === "chunk") return this.#takeChunk();
     const end = this.#buffer.indexOf("\n");
     if (end < 0) return false;
     const line = this.#buffer.subarray(0, end).toString("utf8").replace(/\r$/, "");
@@ -111,6 +115,23 @@ export class SinkSession {
       .toString("latin1")
       .replace(/^\.(?=.)/gm, "");
     this.#buffer = this.#buffer.subarray(end + 5);
+    await this.#finish(Buffer.from(content, "latin1"));
+    return true;
+  }
+
+  /** RFC 3030: the octets as they are; the reply to a chunk that is not the last names no message. */
+  async #takeChunk(): Promise<boolean> {
+    const { size, last } = this.#chunk;
+    if (this.#buffer.length < size) return false;
+    this.#chunks.push(this.#buffer.subarray(0, size));
+    this.#buffer = this.#buffer.subarray(size);
+    this.#mode = "command";
+    if (!last) await this.#reply("250 2.0.0 chunk taken");
+    else await this.#finish(Buffer.concat(this.#chunks.splice(0)));
+    return true;
+  }
+
+  async #finish(content: Buffer): Promise<void> {
     this.#mode = "command";
     const recipients = this.#recipients;
     const sender = this.#sender ?? { address: "", parameters: "" };
@@ -121,8 +142,7 @@ export class SinkSession {
       const reply = await this.#answer("CONTENT", recipient?.address ?? "", "250 2.0.0 taken");
       if (reply?.startsWith("2")) taken.push(...(recipient === undefined ? recipients : [recipient]));
     }
-    if (taken.length > 0) this.#record(sender, taken, Buffer.from(content, "latin1"));
-    return true;
+    if (taken.length > 0) this.#record(sender, taken, content);
   }
 
   #record(
@@ -159,6 +179,10 @@ export class SinkSession {
         ) {
           this.#mode = "content";
         }
+        return;
+      case "BDAT":
+        this.#chunk = { size: Number.parseInt(argument, 10), last: / LAST$/i.test(argument) };
+        this.#mode = "chunk";
         return;
       case "RSET":
         this.#sender = undefined;

@@ -194,27 +194,62 @@ describe("what a next hop can't take", () => {
     expect(sink.messages).toEqual([]);
   });
 
-  test("BINARYMIME becomes text lines for one without it", async () => {
-    const sink = await sinkOf({ extensions: ["8BITMIME"] });
-    await start(smartHosts(at(sink)));
+  const BINARY = [0, 13, 10, 255, 10, 13, 46, 13, 10];
+  const binaryMail = Buffer.concat([
+    Buffer.from(
+      "Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n",
+    ),
+    Buffer.from(BINARY),
+  ]);
+  const sendBinary = async (octets: Buffer, recipients = ["ann@contoso.example"]) => {
     const client = await openDialogue({ port: transport.port() });
     await client.say("MAIL FROM:<eve@fabrikam.example> BODY=BINARYMIME");
-    await client.say("RCPT TO:<ann@contoso.example>");
-    const octets = Buffer.concat([
-      Buffer.from(
-        "Subject: binary\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n",
-      ),
-      Buffer.from([0, 13, 10, 255, 10, 13, 46, 13, 10]),
-    ]);
+    for (const recipient of recipients) await client.say(`RCPT TO:<${recipient}>`);
     client.write(`BDAT ${octets.length} LAST\r\n`);
     client.write(octets);
     expect(await client.reply()).toMatch(/^250/);
     client.close();
+  };
+
+  test("BINARYMIME becomes text lines for one without it", async () => {
+    const sink = await sinkOf({ extensions: ["8BITMIME"] });
+    await start(smartHosts(at(sink)));
+    await sendBinary(binaryMail);
     await sink.messagesReach(1);
     const content = sink.messages[0]?.content.toString("latin1") ?? "";
     expect(content).toMatch(/Content-Transfer-Encoding: base64/i);
     const [, body = ""] = content.split("\r\n\r\n");
-    expect([...Buffer.from(body, "base64")]).toEqual([0, 13, 10, 255, 10, 13, 46, 13, 10]);
+    expect([...Buffer.from(body, "base64")]).toEqual(BINARY);
+  });
+
+  test.each([
+    { name: "pipelined", extensions: ["PIPELINING", "8BITMIME", "CHUNKING", "BINARYMIME"] },
+    { name: "step by step", extensions: ["8BITMIME", "CHUNKING", "BINARYMIME"] },
+  ])("BINARYMIME goes by BDAT, octet for octet, to one that takes it, $name", async ({ extensions }) => {
+    const sink = await sinkOf({
+      extensions,
+      script: ({ verb, argument }) =>
+        verb === "RCPT" && argument.includes("bob") ? "550 5.1.1 no" : undefined,
+    });
+    await start(smartHosts(at(sink)));
+    await sendBinary(binaryMail, ["bob@contoso.example", "ann@contoso.example"]);
+    await sink.messagesReach(1);
+    const { content, parameters, recipients } = sink.messages[0] ?? {};
+    expect(parameters).toContain("BODY=BINARYMIME");
+    expect(recipients?.map(({ address }) => address)).toEqual(["ann@contoso.example"]);
+    expect([...(content ?? Buffer.alloc(0)).subarray(-BINARY.length)]).toEqual(BINARY);
+    expect(sink.commands.some((line) => / DATA/.test(line))).toBe(false);
+  });
+
+  test("a binary body of 1 MiB streams by BDAT, and the connection takes the next message", async () => {
+    const sink = await sinkOf({ extensions: ["PIPELINING", "CHUNKING", "BINARYMIME"] });
+    await start(smartHosts(at(sink)));
+    const big = Buffer.concat([binaryMail, Buffer.alloc(1_048_576, "\n\r.\0")]);
+    await sendBinary(big);
+    await sendBinary(binaryMail);
+    await sink.messagesReach(2);
+    expect(sink.messages[0]?.content.subarray(-1_048_576).equals(big.subarray(-1_048_576))).toBe(true);
+    expect(sink.connections).toBe(1);
   });
 });
 

@@ -23,7 +23,8 @@ export interface FittedContent {
   readonly header: readonly HeaderField[];
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
   readonly bodySize: number;
-  readonly bodyType: "7BIT" | "8BITMIME";
+  /** BINARYMIME goes by BDAT. */
+  readonly bodyType: "7BIT" | "8BITMIME" | "BINARYMIME";
   readonly smtpUtf8: boolean;
 }
 
@@ -49,26 +50,32 @@ export async function fitContent(
     if (ascii.kind === "impossible") return refusal("5.6.7", "SMTPUTF8", ascii.reason);
     header = ascii.header;
   }
-  const fitted = await fitBody(job, header, extensions.has("8BITMIME"));
+  const fitted = await fitBody(job, header, extensions);
   return fitted.kind === "refused" ? fitted : { ...fitted, smtpUtf8 };
 }
 
 async function fitBody(
   { message, readBody }: ContentJob,
   header: readonly HeaderField[],
-  takes8Bit: boolean,
+  extensions: ReadonlyMap<string, string>,
 ): Promise<Omit<FittedContent, "smtpUtf8"> | ContentRefusal> {
   const { body, envelope } = message;
   const { bodyType } = envelope;
-  if (bodyType === "7BIT" || (bodyType === "8BITMIME" && takes8Bit)) {
+  if (takes(bodyType, extensions)) {
     const octets = body.kind === "inline" ? body.bytes : readBody(body);
     return { kind: "fitted", header, body: octets, bodySize: body.size, bodyType };
   }
-  // RFC 3030 §3: binary content goes by BDAT only, which we do not speak; RFC 6152 §3: nor 8-bit to who did not offer it.
   const converted = to7Bit(header, await readWhole(body, readBody));
   if (converted.kind === "impossible") return refusal("5.6.3", "8BITMIME", converted.reason);
   const bodySize = converted.body.length;
   return { kind: "fitted", header: converted.header, body: converted.body, bodySize, bodyType: "7BIT" };
+}
+
+function takes(bodyType: Message["envelope"]["bodyType"], extensions: ReadonlyMap<string, string>): boolean {
+  if (bodyType === "7BIT") return true;
+  // RFC 6152 §3: 8-bit content only to who offers it; RFC 3030 §3: binary content by BDAT only.
+  if (bodyType === "8BITMIME") return extensions.has("8BITMIME");
+  return extensions.has("BINARYMIME") && extensions.has("CHUNKING");
 }
 
 async function readWhole(body: Body, readBody: ContentJob["readBody"]): Promise<Uint8Array> {

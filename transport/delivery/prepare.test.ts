@@ -66,6 +66,17 @@ describe("prepare()", () => {
     expect(result).toHaveProperty("body", expect.stringMatching(/^[\x20-\x7e\r\n]+$/));
   });
 
+  test("binary content goes as it is, by BDAT, where CHUNKING and BINARYMIME are offered", async () => {
+    const binary = { ...eightBit, envelope: { bodyType: "BINARYMIME" as const }, body: "\x00\xff\n\r" };
+    const result = await prepared(binary, ["8BITMIME", "CHUNKING", "BINARYMIME"]);
+    expect(result).toHaveProperty("mail", "<sender@contoso.example> BODY=BINARYMIME");
+    expect(result).toHaveProperty("body", "\x00\xff\n\r");
+    expect(await prepared(binary, ["8BITMIME", "BINARYMIME"])).toHaveProperty(
+      "mail",
+      "<sender@contoso.example>",
+    );
+  });
+
   test("what can't be converted is refused", async () => {
     const signed = {
       envelope: { bodyType: "8BITMIME" as const },

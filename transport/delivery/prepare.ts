@@ -70,6 +70,7 @@ export async function prepare(job: PrepareJob, host: HostTraits): Promise<Prepar
       rcpts: recipients.map((recipient) => rcptParameters(recipient, host)),
       header,
       body: content.body,
+      chunkSize: content.bodyType === "BINARYMIME" ? size : undefined,
     },
   };
 }
@@ -98,7 +99,7 @@ function mailParameters(
   const { extensions } = host;
   const parts = [`<${formatPath(envelope.sender)}>`];
   if (extensions.has("SIZE")) parts.push(`SIZE=${size}`);
-  if (bodyType === "8BITMIME") parts.push("BODY=8BITMIME");
+  if (bodyType !== "7BIT") parts.push(`BODY=${bodyType}`);
   if (smtpUtf8) parts.push("SMTPUTF8");
   if (envelope.requireTls && extensions.has("REQUIRETLS")) parts.push("REQUIRETLS");
   if (passesDsn(host)) {

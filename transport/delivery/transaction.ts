@@ -1,12 +1,12 @@
 /**
- * Transaction: one message over one open session: MAIL, RCPT, DATA, the content (RFC 5321 §3.3), LMTP (RFC 2033).
+ * Transaction: one message over one open session: MAIL, RCPT, DATA or BDAT, the content (RFC 5321 §3.3, RFC 3030), LMTP (RFC 2033).
  *
  * In: the commands' parameters and the octets. Out: one Answer a recipient, in order. Never rejects,
  * except when reading the body does: then the connection is closed, so that the remote keeps nothing.
  *
  * @module
  */
-import { DotStuffer } from "./dot-stuffing.ts";
+import { bdatWriter, type ContentWriter, dataWriter } from "./content-writer.ts";
 import { type Answer, isLoss, type Loss, type RemoteReply } from "./outcome.ts";
 import type { SmtpClient } from "./smtp-client.ts";
 
@@ -18,6 +18,8 @@ export interface Transaction {
   /** The header block with its blank line. */
   readonly header: Uint8Array;
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Octets of header and body, when the content goes as one BDAT chunk (RFC 3030); undefined: by DATA. */
+  readonly chunkSize?: number | undefined;
 }
 
 export interface TransactionAnswers {
@@ -40,7 +42,7 @@ export async function transact(client: SmtpClient, transaction: Transaction): Pr
   const envelope = client.extensions.has("PIPELINING")
     ? await sendPipelined(client, transaction)
     : await sendStepwise(client, transaction);
-  const early = envelopeFailure(envelope, transaction.rcpts.length);
+  const early = envelopeFailure(envelope, transaction);
   if (early !== undefined) {
     await leaveData(client, envelope);
     return { answers: early, accepted: countAccepted(envelope), clean: false };
@@ -55,30 +57,33 @@ export async function transact(client: SmtpClient, transaction: Transaction): Pr
 }
 
 /** RFC 2920 §3.1: the whole envelope in one go; DATA must come last in its group. */
-async function sendPipelined(client: SmtpClient, { mail, rcpts }: Transaction): Promise<EnvelopeAnswers> {
+async function sendPipelined(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
   client.cork();
-  const pending = [client.ask(`MAIL FROM:${mail}`)];
-  for (const rcpt of rcpts) pending.push(client.ask(`RCPT TO:${rcpt}`));
-  pending.push(client.ask("DATA"));
+  const first = client.ask(`MAIL FROM:${transaction.mail}`);
+  const rest = transaction.rcpts.map((rcpt) => client.ask(`RCPT TO:${rcpt}`));
+  const data = transaction.chunkSize === undefined ? client.ask("DATA") : undefined;
   client.uncork();
-  const [first, ...rest] = await Promise.all(pending);
-  return { mail: first as RemoteReply | Loss, rcpts: rest.slice(0, -1), data: rest.at(-1) };
+  return { mail: await first, rcpts: await Promise.all(rest), data: await data };
 }
 
-async function sendStepwise(client: SmtpClient, { mail, rcpts }: Transaction): Promise<EnvelopeAnswers> {
+async function sendStepwise(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
+  const { mail, rcpts, chunkSize } = transaction;
   const first = await client.ask(`MAIL FROM:${mail}`);
   const replies: (RemoteReply | Loss)[] = [];
   if (!isAccepted(first)) return { mail: first, rcpts: replies, data: undefined };
   for (const rcpt of rcpts) replies.push(await client.ask(`RCPT TO:${rcpt}`));
-  const data = replies.some(isAccepted) ? await client.ask("DATA") : undefined;
+  const wanted = chunkSize === undefined && replies.some(isAccepted);
+  const data = wanted ? await client.ask("DATA") : undefined;
   return { mail: first, rcpts: replies, data };
 }
 
 /** The answers when no content is to be sent; undefined: go on. */
-function envelopeFailure({ mail, rcpts, data }: EnvelopeAnswers, count: number): Answer[] | undefined {
-  if (!isAccepted(mail)) {
-    return Array.from({ length: count }, () => ({ phase: "mail", answer: mail }));
-  }
+function envelopeFailure(
+  { mail, rcpts, data }: EnvelopeAnswers,
+  transaction: Transaction,
+): Answer[] | undefined {
+  if (!isAccepted(mail)) return transaction.rcpts.map(() => ({ phase: "mail", answer: mail }));
+  if (transaction.chunkSize !== undefined && rcpts.some(isAccepted)) return undefined;
   if (data !== undefined && !isLoss(data) && data.code === 354 && rcpts.some(isAccepted)) return undefined;
   return rcpts.map((answer) => {
     if (!isAccepted(answer) || data === undefined) return { phase: "rcpt", answer };
@@ -110,34 +115,48 @@ function expectFinals(client: SmtpClient, accepted: number): Promise<RemoteReply
 /** True: all of it was written. False: the remote answered or left before the end. */
 async function sendContent(
   client: SmtpClient,
-  { header, body }: Transaction,
+  { header, body, chunkSize }: Transaction,
   firstFinal: Promise<RemoteReply | Loss> | undefined,
 ): Promise<boolean> {
-  const stuffer = new DotStuffer();
-  if (body instanceof Uint8Array) {
-    client.cork();
-    client.write(stuffer.write(header));
-    client.write(stuffer.write(body));
-    client.write(stuffer.end());
-    client.uncork();
-    return true;
-  }
+  const writer = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
+  if (!(body instanceof Uint8Array)) return await streamContent(client, { header, body, writer }, firstFinal);
+  client.cork();
+  client.write(writer.begin());
+  client.write(writer.write(header));
+  client.write(writer.write(body));
+  client.write(writer.end());
+  client.uncork();
+  return true;
+}
+
+interface StreamedContent {
+  readonly header: Uint8Array;
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly writer: ContentWriter;
+}
+
+async function streamContent(
+  client: SmtpClient,
+  { header, body, writer }: StreamedContent,
+  firstFinal: Promise<RemoteReply | Loss> | undefined,
+): Promise<boolean> {
   let early = false;
   void firstFinal?.then(() => {
     early = true;
   });
   try {
-    await client.write(stuffer.write(header));
+    client.write(writer.begin());
+    await client.write(writer.write(header));
     for await (const chunk of body) {
-      await client.write(stuffer.write(chunk));
+      await client.write(writer.write(chunk));
       if (early) return false;
     }
+    client.write(writer.end());
   } catch (error) {
-    // Without the final dot the remote must drop what it has (RFC 5321 §4.1.1.4).
+    // Without its end the remote must drop what it has (RFC 5321 §4.1.1.4).
     client.close();
     throw error;
   }
-  client.write(stuffer.end());
   return true;
 }
 
