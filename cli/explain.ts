@@ -32,7 +32,7 @@ export function addExplain(program: Command): void {
     .option("--transport <name>", "MailTransport, when the folder holds several")
     .requiredOption("--from <address>", "envelope sender; <> is the null sender")
     .requiredOption("--to <address...>", "envelope recipients")
-    .option("--client-ip <address>", "address of the client", "203.0.113.1")
+    .option("--client-ip <address>", "address of the client", "198.51.100.1")
     .option("--port <port>", "port the client connects to; default: the lowest one bound")
     .option("--user <name>", "as if authenticated as this user")
     .option("--subject <text>", "subject of a message made up here")
@@ -70,7 +70,7 @@ async function explain(options: ExplainOptions): Promise<void> {
   process.stdout.write(
     options.output === "json" ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation),
   );
-  const refused = explanation.recipients.some(({ answer }) => answer !== "accepted");
+  const refused = isRefused(explanation);
   if (explanation.receive.connector === undefined || refused || explanation.failed.length > 0)
     process.exitCode = 1;
 }
@@ -105,7 +105,7 @@ async function readMessage(path: string): Promise<Buffer> {
 /** One part a stage, in the order of the flow. */
 export function formatExplanation(explanation: Explanation): string {
   const { receive, sender, recipients, resolution, rules, routes, copies, failed } = explanation;
-  const refused = recipients.some(({ answer }) => answer !== "accepted");
+  const refused = isRefused(explanation);
   const parts = [
     `Receive connector: ${receive.connector ?? "none"} (${receive.binding}; ${receive.why})\n${indent(receive.candidates)}`,
     `Sender: ${sender}\n`,
@@ -117,6 +117,10 @@ export function formatExplanation(explanation: Explanation): string {
   ];
   if (failed.length > 0) parts.push(`Failed, with a DSN:\n${indent(failed)}`);
   return parts.join("\n");
+}
+
+function isRefused({ sender, recipients }: Explanation): boolean {
+  return !sender.endsWith(": accepted") || recipients.some(({ answer }) => answer !== "accepted");
 }
 
 function indent(rows: readonly object[]): string {

@@ -132,6 +132,37 @@ describe("postroom", () => {
     expect(out).toMatch(/6 files, 0 faults/);
   });
 
+  test.each([
+    {
+      name: "an unknown recipient, by the recipient filter",
+      from: "eve@outside.example",
+      to: "nobody@contoso.example",
+      says: "550 5.1.1 User unknown",
+    },
+    {
+      name: "a stranger's relaying, by the connector",
+      from: "eve@outside.example",
+      to: "dora@outside.example",
+      says: "550 5.7.1 Unable to relay",
+    },
+    {
+      name: "a blocked sender, by the sender filter",
+      from: "offers@spam.example",
+      to: "ann@contoso.example",
+      says: "offers@spam.example: 554 5.1.0",
+    },
+    {
+      name: "a list for our users only",
+      from: "eve@outside.example",
+      to: "everyone@contoso.example",
+      says: "5.7.133",
+    },
+  ])("explain names the refusal of $name", async ({ from, to, says }) => {
+    const { code, out } = await postroom("explain", ...SAMPLES, "--from", from, "--to", to);
+    expect(code).toBe(1);
+    expect(out).toContain(says);
+  });
+
   test("check and explain write JSON that can be read", async () => {
     const check = JSON.parse((await postroom("check", "samples/contoso", "-o", "json")).out);
     expect(check.faults).toEqual([]);
