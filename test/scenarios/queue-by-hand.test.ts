@@ -68,7 +68,7 @@ describe("postroom queue", () => {
   test("retries now; a suspended message stays until it is resumed", async () => {
     const id = await sendAndDefer();
     isDown = false;
-    expect(await queue("suspend", "--id", id)).toMatchObject({ code: 0, stdout: "1 messages\n" });
+    expect(await queue("suspend", "--id", id)).toMatchObject({ code: 0, stdout: "1 message\n" });
     expect(await rows("--messages")).toMatchObject([{ id, status: "Suspended" }]);
     expect((await queue("retry", "--id", id)).code).toBe(1);
     expect(sink.messages).toEqual([]);
@@ -86,7 +86,7 @@ describe("postroom queue", () => {
     const silent = await sendAndDefer("ann@contoso.example");
     const told = await sendAndDefer("bob@contoso.example");
     const report = await sendAndDefer("cat@contoso.example", "");
-    expect(await queue("remove", "--id", silent)).toMatchObject({ code: 0, stdout: "1 messages\n" });
+    expect(await queue("remove", "--id", silent)).toMatchObject({ code: 0, stdout: "1 message\n" });
     expect(await queue("remove", "--id", told, report, "--with-dsn")).toMatchObject({
       code: 0,
       stdout: "2 messages\n",

@@ -96,7 +96,7 @@ describe("expiry", () => {
     await sendTo("cat@lost.example", { sender: "" });
     await tracked(t, "DEFER");
     const held = await postroom("queue", "suspend", "--queue", "Delivery", "--state", t.state);
-    expect(held).toMatchObject({ code: 0, stdout: "1 messages\n" });
+    expect(held).toMatchObject({ code: 0, stdout: "1 message\n" });
     const all = await reports(t, 2);
     expect(all.find((report) => report.includes("ann@lost.example"))).toMatch(
       /Action: failed\s+Status: 5\.4\.4/,
