@@ -168,7 +168,7 @@ describe("postroom", () => {
     expect(check.faults).toEqual([]);
     const explain = JSON.parse((await postroom("explain", ...SAMPLES, ...MESSAGE, "-o", "json")).out);
     expect(explain.copies).toMatchObject([
-      { nextHop: "default/mailboxes|", recipients: "ann@contoso.example" },
+      { nextHop: "default/mailboxes", recipients: "ann@contoso.example" },
     ]);
   });
 });

@@ -90,7 +90,7 @@ describe("deliver(), TLS", () => {
       expect(sink.connections).toBe(connections);
       await send(connector);
       expect(sink.connections).toBe(connections + 1);
-      delivery.reset("default/out|");
+      delivery.reset("default/out");
       await send(connector);
       expect(sink.connections).toBe(2 * connections + 1);
       const warned = lines.filter(({ msg }) => msg === "tls failed, going on in clear text");

@@ -2,7 +2,7 @@
  * Admin socket: how the command line changes the queue of a running transport.
  *
  * A unix-domain socket in the state folder, mode 0600. One JSON request a line, one JSON answer a line:
- * {"verb":"suspend","filter":{"nextHop":"default/internet|example.com"}} -> {"ok":true,"count":3}
+ * {"verb":"suspend","filter":{"nextHop":"default/internet:example.com"}} -> {"ok":true,"count":3}
  * or {"ok":false,"error":"..."}. An unknown field is refused: a filter that is misspelt must not mean everything.
  *
  * @module
