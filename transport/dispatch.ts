@@ -2,7 +2,8 @@
  * Dispatch: takes due messages of each next hop, has them delivered, and settles the outcome in one change.
  *
  * Runs at most `slots` jobs a next hop and maxOutboundConnections in all. A next hop that backs off is asked again when
- * its time comes. A message whose connector is gone or leads elsewhere goes back to the categorizer.
+ * its time comes, one for which all connections were taken when there is room. A message whose connector is gone or
+ * leads elsewhere goes back to the categorizer.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { type NextHop, parseNextHopKey } from "../mail/next-hop.ts";
 import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
 import type { Delivery, DeliveryResult } from "./delivery/mod.ts";
+import { createJobRoom } from "./job-room.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { settleAttempt } from "./settle.ts";
 import { ofMessage } from "./tracking.ts";
@@ -36,7 +38,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   const pumping = new Set<string>();
   const again = new Set<string>();
   const timers = new Map<string, NodeJS.Timeout>();
-  let running = 0;
+  const jobs = createJobRoom(() => deps.pipeline().snapshot.transport.limits.maxOutboundConnections, wake);
   let stopped = false;
 
   const waitFor = (key: string, until: number) => {
@@ -52,29 +54,35 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   /** One round: true when something was started and more may be due. */
   const round = async (key: string): Promise<boolean> => {
     const hop = parseNextHopKey(key);
-    const pipeline = deps.pipeline();
-    const connector = pipeline.sendConnectors.get(hop.connector);
+    const connector = deps.pipeline().sendConnectors.get(hop.connector);
     if (!leadsTo(connector, hop)) return resubmit(key, deps);
-    const room = pipeline.snapshot.transport.limits.maxOutboundConnections - running;
-    const limit = Math.min(delivery.slots(hop, connector), room);
-    if (limit <= 0) {
+    const limit = jobs.take(key, () => delivery.slots(hop, connector));
+    if (limit === 0) {
       const until = delivery.backOffUntil(key);
       if (until !== undefined) waitFor(key, until);
       return false;
     }
-    const items = await queue.take("Delivery", { nextHop: key, limit });
-    if (stopped) {
-      queue.release(items.map(({ message }) => message.id));
-      return false;
-    }
+    const items = await takeUpTo(key, limit);
     for (const item of items) {
-      running += 1;
       void attempt(item, deps, () => stopped).finally(() => {
-        running -= 1;
+        jobs.give(1);
         wake(key);
       });
     }
     return items.length === limit;
+  };
+
+  /** What is due, a place in the job room for each; the other places are given back. */
+  const takeUpTo = async (nextHop: string, limit: number): Promise<readonly QueueItem[]> => {
+    let items: readonly QueueItem[] = [];
+    try {
+      const due = await queue.take("Delivery", { nextHop, limit });
+      if (stopped) queue.release(due.map(({ message }) => message.id));
+      else items = due;
+    } finally {
+      jobs.give(limit - items.length);
+    }
+    return items;
   };
 
   function wake(key: string): void {
@@ -102,11 +110,11 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   });
   return {
     wake,
-    running: () => running,
+    running: jobs.taken,
     async stop() {
       stopped = true;
       for (const timer of timers.values()) clearTimeout(timer);
-      while (running + pumping.size > 0) await clock.sleep(POLL_MS);
+      while (jobs.taken() + pumping.size > 0) await clock.sleep(POLL_MS);
     },
   };
 }
@@ -117,7 +125,8 @@ async function attempt(item: QueueItem, deps: DispatchDeps, isStopped: () => boo
     await attemptOne(item, deps, isStopped);
   } catch (cause) {
     deps.log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
-    deps.queue.release([item.message.id]);
+    // Not at once: where its report cannot be written, a delivered message would be sent again and again.
+    deps.queue.releaseLater([item.message.id]);
   }
 }
 
@@ -133,7 +142,7 @@ async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => 
   const { nextHop, message } = item;
   const pipeline = deps.pipeline();
   const connector = nextHop === undefined ? undefined : pipeline.sendConnectors.get(nextHop.connector);
-  if (nextHop === undefined || !leadsTo(connector, nextHop)) return toSubmission(item, deps);
+  if (nextHop === undefined || !leadsTo(connector, nextHop)) return toSubmission([item], deps);
   const end = deps.metrics.deliverySeconds.startTimer({ connector: connector.name });
   const result = await deps.delivery.deliver({
     message,
@@ -165,19 +174,23 @@ async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDep
 /** The connector is gone, or leads elsewhere: its messages are routed anew. */
 async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
   const items = await deps.queue.take("Delivery", { nextHop: key, limit: 100 });
-  for (const item of items) await toSubmission(item, deps);
+  try {
+    await toSubmission(items, deps);
+  } catch (cause) {
+    deps.queue.releaseLater(items.map(({ message }) => message.id));
+    throw cause;
+  }
   return items.length > 0;
 }
 
-async function toSubmission(item: QueueItem, deps: DispatchDeps): Promise<void> {
-  const moved: QueueItem = {
-    ...item,
-    queue: "Submission",
-    nextHop: undefined,
-    status: "Ready",
-    dueAt: deps.clock.now(),
-  };
-  await deps.queue.apply({ update: [moved] });
-  const text = `Next hop "${item.nextHop?.key}" is no longer in force`;
-  deps.tracking.track({ ...ofMessage(item.message), event: "RESUBMIT", source: "ROUTING", text });
+async function toSubmission(
+  items: readonly QueueItem[],
+  { queue, clock, tracking }: DispatchDeps,
+): Promise<void> {
+  const moved = { queue: "Submission", nextHop: undefined, status: "Ready", dueAt: clock.now() } as const;
+  await queue.apply({ update: items.map((item) => ({ ...item, ...moved })) });
+  for (const { message, nextHop } of items) {
+    const text = `Next hop "${nextHop?.key}" is no longer in force`;
+    tracking.track({ ...ofMessage(message), event: "RESUBMIT", source: "ROUTING", text });
+  }
 }

@@ -130,7 +130,9 @@ export class Handout {
   tidy(group: Group): void {
     if (group.inStore || group.nextDueAt !== undefined || group.reading !== undefined || hasReady(group))
       return;
-    this.#groups.delete(`${group.queue} ${group.nextHop}`);
+    const key = `${group.queue} ${group.nextHop}`;
+    // Tidied away before, and made anew since: the new one stays.
+    if (this.#groups.get(key) === group) this.#groups.delete(key);
   }
 
   memoryUsed(): number {

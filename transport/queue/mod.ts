@@ -48,6 +48,8 @@ export interface Queue {
   takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]>;
   /** Gives a lease back without a change. */
   release(ids: readonly string[]): void;
+  /** Gives back, after a pause, the leases of what its holder failed to settle. */
+  releaseLater(ids: readonly string[]): void;
   /** Called when something became due in a queue (after apply, by time, after resume); at once for what is due at the call. */
   onDue(listener: (queue: QueueKind, nextHop: string) => void): void;
   /** Marks a message as being worked on, so that a crash is counted; call the result when done. No fsync: it survives the process, not the machine. */

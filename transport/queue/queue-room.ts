@@ -118,8 +118,15 @@ export class QueueRoom implements Queue {
 
   release(ids: readonly string[]): void {
     for (const id of ids) {
-      if (this.#unsettled.delete(id)) void this.#releaseLater(id);
+      if (this.#unsettled.has(id)) this.releaseLater([id]);
       else this.#releaseNow(id);
+    }
+  }
+
+  releaseLater(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.#unsettled.delete(id);
+      void this.#releaseAfterPause(id);
     }
   }
 
@@ -251,13 +258,14 @@ export class QueueRoom implements Queue {
   }
 
   /** The disk is full, say: handed out at once, a delivered message would be sent again and again. */
-  async #releaseLater(id: string): Promise<void> {
+  async #releaseAfterPause(id: string): Promise<void> {
+    const held = this.#taking.leased(id);
     try {
       await this.#options.clock.sleep(UNSETTLED_PAUSE_MS, this.#stopped.signal);
     } catch {
       return; // Closed: leases end with the process.
     }
-    this.#releaseNow(id);
+    if (held === this.#taking.leased(id)) this.#releaseNow(id);
   }
 
   async #suspendNow({ message: { id } }: QueueItem): Promise<void> {
