@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deliveryBench, recipient, resultsOf, sendConnector } from "../../test/helpers/delivery.ts";
+import { mountSmallDisk } from "../../test/helpers/small-disk.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -39,6 +40,21 @@ describe("deliver(), Drop", () => {
       ].join("\r\n"),
     );
     await close();
+  });
+
+  test("a disk that takes only a part of the content keeps no part of the message", async ({ skip }) => {
+    const unmount = mountSmallDisk(folder, "64k");
+    if (unmount === undefined) return skip("no right to mount a small disk");
+    try {
+      const { send, close } = deliveryBench({ dropDirectory: folder });
+      expect(resultsOf(await send(connector, { id: "BIG", body: "x".repeat(200_000) }))).toEqual([
+        "deferred 4.3.1",
+      ]);
+      expect(await readdir(join(folder, "outbound"))).toEqual([]);
+      await close();
+    } finally {
+      unmount();
+    }
   });
 
   test("a message delivered again replaces its file; two messages are two files; nothing else is left", async () => {
