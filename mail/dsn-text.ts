@@ -28,20 +28,41 @@ export function statusMeaning(status: string): string | undefined {
   return MEANINGS.get(`${subject}.${detail}`) ?? SUBJECT_MEANINGS.get(subject);
 }
 
+/** True when an SMTP server said it; otherwise the words are our own. */
+export function isReply(text: string): boolean {
+  return /^[2-5]\d\d[ -]/.test(text);
+}
+
+/** RFC 3464 §2.2.2: a host known by its address only is a domain literal. */
+export function mtaName(host: string): string {
+  if (/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) return `[${host}]`;
+  return host.includes(":") ? `[IPv6:${host}]` : host;
+}
+
 function recipientLines(kind: DsnKind, recipient: DsnRecipient): string[] {
   const address = formatAddress(recipient.recipient.address);
   const original = formatAddress(recipient.recipient.original);
-  const meaning = kind === "failed" || kind === "delayed" ? statusMeaning(recipient.status) : undefined;
+  const { status, remoteMta } = recipient;
+  const meaning = meaningFor(kind, status);
   const said = oneLine(recipient.text);
-  const who = recipient.remoteMta === "" ? "" : `${oneLine(recipient.remoteMta)} answered: `;
+  const who = remoteMta === "" ? "" : `${oneLine(mtaName(remoteMta))}${isReply(said) ? " answered" : ""}: `;
   return [
     address === original ? `  ${address}` : `  ${address} (written to as ${original})`,
     ...(meaning === undefined ? [] : [`    ${meaning}`]),
     ...(said === "" ? [] : [`    ${who}${said}`]),
+    ...(kind === "failed" && /^4\.(?!4\.7$)/.test(status)
+      ? ["    It was tried until the message expired."]
+      : []),
     ...(kind === "delayed" && recipient.willRetryUntil !== undefined
       ? [`    It is tried again until ${formatDate(recipient.willRetryUntil)}.`]
       : []),
   ];
+}
+
+function meaningFor(kind: DsnKind, status: string): string | undefined {
+  if (kind === "failed") return statusMeaning(status);
+  // Of a message that is still tried, "not in time" is not true yet.
+  return kind === "delayed" && status !== "4.4.7" ? statusMeaning(status) : undefined;
 }
 
 function closing({ kind }: DsnInput): string[] {

@@ -132,6 +132,26 @@ Shall we?
       want: ["Action: expanded", "Status: 2.0.0"],
     },
     {
+      name: "a host that said nothing answered nothing",
+      use: { recipients: [{ ...bob, status: "4.4.2", text: "connection closed" }] },
+      want: ["Remote-MTA: dns; mx.fabrikam.example", "    mx.fabrikam.example: connection closed"],
+    },
+    {
+      name: "a transient failure that became final says so",
+      use: { recipients: [{ ...bob, status: "4.2.2", text: "452 4.2.2 Mailbox full" }] },
+      want: ["answered: 452 4.2.2 Mailbox full", "    It was tried until the message expired."],
+    },
+    {
+      name: "a host without a name is a domain literal (RFC 3464 §2.2.2)",
+      use: { recipients: [{ ...bob, remoteMta: "192.0.2.1" }] },
+      want: ["Remote-MTA: dns; [192.0.2.1]", "    [192.0.2.1] answered: 550 5.1.1"],
+    },
+    {
+      name: "a host with an IPv6 address only is a domain literal",
+      use: { recipients: [{ ...bob, remoteMta: "2001:db8::1" }] },
+      want: ["Remote-MTA: dns; [IPv6:2001:db8::1]"],
+    },
+    {
       name: "our own reason is no SMTP reply",
       use: { recipients: [{ ...bob, remoteMta: "", text: "Expired" }] },
       want: ["Diagnostic-Code: X-Postroom; Expired", "    Expired"],
@@ -155,6 +175,13 @@ Shall we?
     const dsn = composeDsn({ ...input, ...use });
     for (const text of want) expect(bodyText(dsn)).toContain(text);
     expect(formatHeader(dsn.header)).toMatch(/^[\x20-\x7e\r\n]*$/);
+  });
+
+  test("a delay is not told as if the time were over", () => {
+    const late = { ...bob, status: "4.4.7", text: "connection refused", remoteMta: "" };
+    const text = bodyText(composeDsn({ ...input, kind: "delayed", recipients: [late] }));
+    expect(text).toContain("    connection refused");
+    expect(text).not.toContain("in time");
   });
 
   test("every recipient has its own group", async () => {

@@ -12,7 +12,7 @@ import { has8Bit, hasBinary } from "./body-octets.ts";
 import { freeBoundary } from "./boundary.ts";
 import { toOctets } from "./charset.ts";
 import type { DsnInput, DsnKind, DsnRecipient } from "./dsn-input.ts";
-import { dsnSubject, dsnText } from "./dsn-text.ts";
+import { dsnSubject, dsnText, isReply, mtaName } from "./dsn-text.ts";
 import { decodeHeaderText, encodeHeaderText } from "./encoded-word.ts";
 import { formatHeader, type HeaderField, headerValues, makeField } from "./header.ts";
 import { formatDate } from "./received.ts";
@@ -93,17 +93,14 @@ function statusPart(input: DsnInput): Buffer {
 /** RFC 3464 §2.3. */
 function recipientFields(kind: DsnKind, report: DsnRecipient, utf8: boolean): string[] {
   const { recipient, text, remoteMta } = report;
-  const isReply = remoteMta !== "" && /^[2-5]\d\d[ -]/.test(text);
+  const diagnosticType = remoteMta !== "" && isReply(text) ? "smtp" : "X-Postroom";
   const fields: [name: string, value: string | undefined][] = [
     ["Original-Recipient", isTyped(recipient.orcpt) ? typedAddress(recipient.orcpt, utf8) : undefined],
     ["Final-Recipient", finalRecipient(recipient.address, utf8)],
     ["Action", kind],
     ["Status", statusOf(kind, report.status)],
-    ["Remote-MTA", remoteMta === "" ? undefined : `dns; ${remoteMta}`],
-    [
-      "Diagnostic-Code",
-      text === "" ? undefined : `${isReply ? "smtp" : "X-Postroom"}; ${text.slice(0, 2000)}`,
-    ],
+    ["Remote-MTA", remoteMta === "" ? undefined : `dns; ${mtaName(remoteMta)}`],
+    ["Diagnostic-Code", text === "" ? undefined : `${diagnosticType}; ${text.slice(0, 2000)}`],
     ["Last-Attempt-Date", report.lastAttemptAt === undefined ? undefined : formatDate(report.lastAttemptAt)],
     [
       "Will-Retry-Until",
