@@ -50,11 +50,16 @@ export function settleAttempt(
   const failed = [...of("failed"), ...(expired ? deferred : [])];
   const kept = expired ? undefined : keepDeferred(item, deferred, settings, now);
   const delayed = kept !== undefined && delayDue(item, settings, now);
+  const attempted = (kind: DsnKind, tried: readonly RecipientOutcome[]) =>
+    dsn(
+      kind,
+      tried.map((outcome) => ({ ...outcome, lastAttemptAt: now })),
+    );
   const dsns = [
-    dsn("failed", failed),
-    dsn("delivered", of("delivered")),
-    dsn("relayed", of("relayed-no-dsn")),
-    delayed ? dsn("delayed", deferred) : undefined,
+    attempted("failed", failed),
+    attempted("delivered", of("delivered")),
+    attempted("relayed", of("relayed-no-dsn")),
+    delayed ? attempted("delayed", deferred) : undefined,
   ];
   return {
     keep: kept === undefined ? undefined : { ...kept, delayNotified: item.delayNotified || delayed },

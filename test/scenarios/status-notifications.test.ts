@@ -75,6 +75,8 @@ describe("a report of failure", () => {
     );
     expect(report).toMatch(/Diagnostic-Code: smtp; *550 5\.1\.1 no such mailbox/);
     expect(report.match(/^Action: failed/gm)).toHaveLength(2);
+    expect(report.match(/^Remote-MTA: dns; \[127\.0\.0\.1\]\r$/gm)).toHaveLength(2);
+    expect(report.match(/^Last-Attempt-Date: \w{3}, \d\d \w{3} \d{4} /gm)).toHaveLength(2);
     expect(report).not.toMatch(/bad[23]@/);
     expect(report).toContain("Content-Type: text/rfc822-headers");
     expect(report).toContain("In-Reply-To: <1@fabrikam.example>");
