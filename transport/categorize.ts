@@ -17,6 +17,7 @@ import { applyEdits } from "./edits.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { PlannedCopy } from "./placement.ts";
 import { type Plan, planMessage } from "./plan.ts";
+import { createPumps } from "./pumps.ts";
 import { type Change, nextAttempt, type Queue, type QueueItem } from "./queue/mod.ts";
 import { type DsnRequest, settleFailed, settleOverdue, wantedDsns } from "./settle.ts";
 import { ofMessage, type Tracking } from "./tracking.ts";
@@ -38,27 +39,20 @@ const BATCH = 64;
 
 /** Starts the loop. It runs for as long as the queue is open. */
 export function startCategorizer(deps: CategorizeDeps): void {
-  let running = false;
-  const pump = async () => {
-    if (running) return;
-    running = true;
-    try {
-      for (;;) {
-        const items = await deps.queue.take("Submission", { limit: BATCH });
-        if (items.length === 0) return;
-        for (const turn of inTurns(items)) await Promise.all(turn.map((item) => categorizeOne(item, deps)));
-      }
-    } catch (cause) {
-      deps.log.error({ cause: String(cause) }, "submission queue not read");
-    } finally {
-      running = false;
-    }
-  };
+  const { wake } = createPumps({
+    async round() {
+      const items = await deps.queue.take("Submission", { limit: BATCH });
+      for (const turn of inTurns(items)) await Promise.all(turn.map((item) => categorizeOne(item, deps)));
+      return items.length > 0;
+    },
+    onFault: (_, cause) => deps.log.error({ cause: String(cause) }, "submission queue not read"),
+  });
   deps.queue.onDue((queue) => {
-    if (queue === "Submission") void pump();
+    if (queue === "Submission") wake("");
   });
 }
 
+/** Never rejects. */
 async function categorizeOne(item: QueueItem, deps: CategorizeDeps): Promise<void> {
   const end = deps.metrics.categorizeSeconds.startTimer();
   try {
@@ -168,12 +162,18 @@ function toItem(item: QueueItem, copy: PlannedCopy, message: QueueItem["message"
   };
 }
 
-function deferFault(item: QueueItem, cause: unknown, deps: CategorizeDeps): Promise<void> {
-  deps.log.error(
+async function deferFault(item: QueueItem, cause: unknown, deps: CategorizeDeps): Promise<void> {
+  const { queue, log } = deps;
+  log.error(
     { ...ofMessage(item.message), cause: cause instanceof Error ? cause.stack : String(cause) },
     "categorizer fault",
   );
-  return defer(item, "Categorizer fault", deps);
+  try {
+    await defer(item, "Categorizer fault", deps);
+  } catch (again) {
+    log.error({ ...ofMessage(item.message), cause: String(again) }, "message not deferred, kept as it was");
+    queue.releaseLater([item.message.id]);
+  }
 }
 
 async function defer(item: QueueItem, reason: string, deps: CategorizeDeps): Promise<void> {

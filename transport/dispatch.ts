@@ -13,6 +13,7 @@ import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
 import type { Delivery, DeliveryResult } from "./delivery/mod.ts";
 import { createJobRoom } from "./job-room.ts";
+import { createPumps } from "./pumps.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { settleAttempt } from "./settle.ts";
 import { ofMessage } from "./tracking.ts";
@@ -35,8 +36,6 @@ const POLL_MS = 20;
 /** Starts the loop over all delivery queues. */
 export function startDispatcher(deps: DispatchDeps): Dispatcher {
   const { queue, delivery, clock, log } = deps;
-  const pumping = new Set<string>();
-  const again = new Set<string>();
   const timers = new Map<string, NodeJS.Timeout>();
   const jobs = createJobRoom(() => deps.pipeline().snapshot.transport.limits.maxOutboundConnections, wake);
   let stopped = false;
@@ -85,24 +84,16 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     return items;
   };
 
+  const pumps = createPumps({
+    round,
+    onFault(key, cause) {
+      log.error({ nextHop: key, cause: String(cause) }, "delivery queue not read");
+      waitFor(key, clock.now() + 1000);
+    },
+  });
+
   function wake(key: string): void {
-    if (stopped) return;
-    if (pumping.has(key)) {
-      again.add(key);
-      return;
-    }
-    pumping.add(key);
-    void (async () => {
-      try {
-        do again.delete(key);
-        while ((await round(key)) || again.has(key));
-      } catch (cause) {
-        log.error({ nextHop: key, cause: String(cause) }, "delivery queue not read");
-        waitFor(key, clock.now() + 1000);
-      } finally {
-        pumping.delete(key);
-      }
-    })();
+    if (!stopped) pumps.wake(key);
   }
 
   queue.onDue((kind, key) => {
@@ -114,7 +105,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     async stop() {
       stopped = true;
       for (const timer of timers.values()) clearTimeout(timer);
-      while (jobs.taken() + pumping.size > 0) await clock.sleep(POLL_MS);
+      while (jobs.taken() + pumps.running() > 0) await clock.sleep(POLL_MS);
     },
   };
 }

@@ -9,9 +9,10 @@
 import { totalmem } from "node:os";
 import type { Logger } from "../lib/log.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
-import { createPressure, type Pressure } from "./queue/mod.ts";
-import { settleOverdue } from "./settle.ts";
+import { createPressure, type Pressure, type QueueItem } from "./queue/mod.ts";
+import { type SettleSettings, settleOverdue } from "./settle.ts";
 import type { PressureLevel } from "./smtp/mod.ts";
+import { ofMessage } from "./tracking.ts";
 
 export interface HousekeepingDeps extends BounceDeps {
   readonly log: Logger;
@@ -81,7 +82,7 @@ export function ownMemoryLimit(): number {
 }
 
 async function settleAllOverdue(deps: HousekeepingDeps): Promise<void> {
-  const { queue, clock, pipeline, tracking, log } = deps;
+  const { queue, clock, pipeline, log } = deps;
   try {
     for (;;) {
       const settings = pipeline().snapshot.transport.queue;
@@ -89,17 +90,29 @@ async function settleAllOverdue(deps: HousekeepingDeps): Promise<void> {
       // 0: nobody hears of a delay, so none is looked for.
       const receivedBefore = delayNotificationMs > 0 ? clock.now() - delayNotificationMs : 0;
       const items = await queue.takeOverdue({ receivedBefore, limit: BATCH });
-      for (const item of items) {
-        const { keep, dsns, events } = settleOverdue(item, settings, clock.now());
-        const insert = await bounceItems(item, dsns, deps);
-        await queue.apply(
-          keep === undefined ? { insert, remove: [item.message.id] } : { insert, update: [keep] },
-        );
-        for (const event of events) tracking.track(event);
-      }
+      for (const item of items) await settleOneOverdue(item, settings, deps);
       if (items.length < BATCH) return;
     }
   } catch (cause) {
-    log.error({ cause: String(cause) }, "overdue messages not settled");
+    log.error({ cause: String(cause) }, "overdue messages not read");
+  }
+}
+
+/** Never rejects: one that cannot be settled keeps nobody else waiting, and its turn comes again. */
+async function settleOneOverdue(
+  item: QueueItem,
+  settings: SettleSettings,
+  deps: HousekeepingDeps,
+): Promise<void> {
+  const { queue, clock, tracking, log } = deps;
+  const { id } = item.message;
+  try {
+    const { keep, dsns, events } = settleOverdue(item, settings, clock.now());
+    const insert = await bounceItems(item, dsns, deps);
+    await queue.apply(keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] });
+    for (const event of events) tracking.track(event);
+  } catch (cause) {
+    log.error({ ...ofMessage(item.message), cause: String(cause) }, "overdue message not settled");
+    queue.releaseLater([id]);
   }
 }
