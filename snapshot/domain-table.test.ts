@@ -126,6 +126,23 @@ describe("classify()", () => {
   });
 });
 
+describe("postmaster at the transport's own name", () => {
+  const entries = [entry("default/contoso", ["contoso.example"])];
+  const record = { kind: "alias", target: { localPart: "postmaster", domain: "contoso.example" } };
+  test.each([
+    { name: "is the postmaster", address: "Postmaster@MX.Hub.example", want: record },
+    { name: "is alone there", address: "ann@mx.hub.example", want: undefined },
+  ])("$name", ({ address, want }) => {
+    expect(createDomainTable(entries, "mx.hub.example").lookup(at(address))).toEqual(want);
+  });
+
+  test("is left to the accepted domain that holds the name", () => {
+    expect(createDomainTable(entries, "contoso.example").lookup(at("postmaster@contoso.example"))).toBe(
+      undefined,
+    );
+  });
+});
+
 describe("lookup()", () => {
   test.each([
     {

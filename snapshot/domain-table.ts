@@ -34,16 +34,23 @@ export interface DomainTable {
   isInside(domain: string): boolean;
 }
 
-export type CreateDomainTable = (entries: readonly AcceptedDomainEntry[]) => DomainTable;
+/** `hostname`: the transport's own name; where no accepted domain holds it, postmaster lives there alone. */
+export type CreateDomainTable = (entries: readonly AcceptedDomainEntry[], hostname?: string) => DomainTable;
 
 type Find = DomainTable["find"];
 
 const MAILBOX: RecipientRecord = { kind: "mailbox" };
 
 /** Builds the table: O(domains + recipients); find is O(labels), lookup and classify O(labels). */
-export const createDomainTable: CreateDomainTable = (entries) => {
+export const createDomainTable: CreateDomainTable = (entries, hostname = "") => {
   const find = indexDomains(entries);
   const records = indexRecipients(entries, find);
+  const postmaster = barePostmaster(entries);
+  if (postmaster !== undefined) {
+    records.set("postmaster@", postmaster);
+    // DSNs come from there: who answers one must reach somebody.
+    if (find(hostname) === undefined) records.set(`postmaster@${hostname.toLowerCase()}`, postmaster);
+  }
   const lookup = (address: Address) => {
     const plain = withoutSubAddress(address);
     return records.get(addressKey(address)) ?? (plain && records.get(addressKey(plain)));
@@ -97,8 +104,6 @@ function indexRecipients(entries: readonly AcceptedDomainEntry[], find: Find): M
     };
     addRecipients(entry, add);
   }
-  const postmaster = barePostmaster(entries);
-  if (postmaster !== undefined) records.set("postmaster@", postmaster);
   return records;
 }
 

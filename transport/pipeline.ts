@@ -42,7 +42,7 @@ export interface PipelineDeps {
 
 /** Builds everything a snapshot needs to run. Throws when it cannot: then the old pipeline stays. */
 export function buildPipeline(snapshot: Snapshot, secrets: Secrets, deps: PipelineDeps): Pipeline {
-  const domains = createDomainTable(snapshot.acceptedDomains);
+  const domains = createDomainTable(snapshot.acceptedDomains, snapshot.transport.hostname);
   const agentDeps: AgentDeps = { now: deps.clock.now, domains, resolver: deps.resolver, log: deps.log };
   return {
     snapshot,

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** A next hop that refuses everybody whose name begins with "bad". */
-async function start(options: SinkOptions = {}) {
+async function start(options: SinkOptions = {}, role = "Hub") {
   sink = await startSink({
     script: ({ verb, argument }) =>
       verb === "RCPT" && argument.includes("<bad") ? "550 5.1.1 no such mailbox" : undefined,
@@ -24,7 +24,7 @@ async function start(options: SinkOptions = {}) {
   const manifest = BASIC.replace(
     "routing: {type: Drop, directory: mailboxes}",
     `routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${sink.port}}]}\n  tls: {mode: None}`,
-  );
+  ).replace("hostname: mx.contoso.example", `hostname: mx.contoso.example, role: ${role}`);
   transport = await startTestTransport({ manifests: { "all.yaml": manifest, "outside.yaml": OUTSIDE } });
   return { t: transport, s: sink };
 }
@@ -91,6 +91,22 @@ describe("a report of failure", () => {
     expect(report).toContain("Content-Type: message/rfc822");
     expect(report).toContain("The body.");
   });
+
+  test.each(["Hub", "Edge"])(
+    "can be answered: at our own name lives postmaster, and nobody else (%s)",
+    async (role) => {
+      const { t, s } = await start({}, role);
+      const client = await openDialogue({ port: t.port() });
+      const at = (name: string) =>
+        client.send("eve@fabrikam.example", [`${name}@MX.contoso.example`], "\r\nWhy?\r\n");
+      expect(await at("ann")).toBe("550 5.7.1 Unable to relay");
+      expect(await client.say("RSET")).toMatch(/^250/);
+      expect(await at("Postmaster")).toMatch(/^250/);
+      await s.messagesReach(1);
+      expect(s.messages[0]?.recipients[0]?.address).toBe("postmaster@contoso.example");
+      client.close();
+    },
+  );
 
   test("is never sent to the null sender", async () => {
     const { t } = await start();

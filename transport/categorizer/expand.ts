@@ -111,8 +111,8 @@ function visit(walk: Walk, recipient: Recipient): void {
 function isFinal({ options }: Walk, { address, forwarded }: Recipient, record: Redirection): boolean {
   // A message that waited and is resolved anew was forwarded before: the forward must not get it twice.
   if (forwarded && record.kind === "forward" && record.keepCopy) return true;
-  // On Edge only <postmaster> without a domain is rewritten, since nothing routes it (RFC 5321 §4.5.1).
-  return options.role === "Edge" && address.domain !== "";
+  // On Edge only <postmaster> without a domain or at our own name is rewritten, since nothing routes it (RFC 5321 §4.5.1).
+  return options.role === "Edge" && options.domains.find(address.domain) !== undefined;
 }
 
 function follow(walk: Walk, recipient: Recipient, record: Redirection): void {

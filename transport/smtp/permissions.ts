@@ -16,7 +16,7 @@ import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 /** What a session is judged by: its connector and the accepted domains. */
 export interface Terms {
   readonly connector: ReceiveConnectorEntry;
-  readonly domains: Pick<DomainTable, "find">;
+  readonly domains: Pick<DomainTable, "find" | "lookup">;
 }
 
 const sendAsDenied = {
@@ -43,7 +43,9 @@ export function checkRecipient(session: SmtpSession, recipient: Address, terms: 
   if (domain === "") return localPart.toLowerCase() === "postmaster" ? undefined : noDomain;
   // Nobody but postmaster lives at our own address, and mail relayed there would come back to us.
   if (isLiteralOf(domain, session.localAddress)) return relayDenied;
-  return session.mayRelay || terms.domains.find(domain) !== undefined ? undefined : relayDenied;
+  if (session.mayRelay || terms.domains.find(domain) !== undefined) return undefined;
+  // RFC 5321 section 4.5.1: of our own name nothing is known but its postmaster.
+  return terms.domains.lookup(recipient) === undefined ? relayDenied : undefined;
 }
 
 /** RFC 5321 sections 4.1.3 and 4.5.1: at the address literal we were reached at there is a postmaster, and nobody else. */
