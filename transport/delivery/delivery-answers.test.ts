@@ -231,6 +231,35 @@ describe("deliver(), by the remote's answers", () => {
     expect(result.backOffUntil).toBeUndefined();
   });
 
+  test("how many a remote takes is learned from its first refusal", async () => {
+    let told = 0;
+    const sink = await sinkOf({
+      script: ({ verb }) => {
+        if (verb === "MAIL") told = 0;
+        if (verb !== "RCPT") return undefined;
+        told += 1;
+        return told > 30 ? "452 4.5.3 too many recipients" : undefined;
+      },
+    });
+    const to = Array.from({ length: 200 }, (_, index) => `r${index}@x.example`);
+    await bench().send(sendConnector({ port: sink.port }), { to });
+    expect(sink.messages.map(({ recipients }) => recipients.length)).toEqual([30, 30, 30, 30, 30, 30, 20]);
+    // A hundred in the first envelope, then what it took.
+    expect(sink.commands.filter((line) => /^\d+ RCPT/.test(line))).toHaveLength(100 + 170);
+  });
+
+  test.each([
+    { limits: "LIMITS MAILMAX=9 RCPTMAX=20", want: [20, 20, 10] },
+    { limits: "LIMITS RCPTMAX=200", want: [50] },
+    { limits: "LIMITS RCPTMAX=0", want: Array.from({ length: 50 }, () => 1) },
+    { limits: "LIMITS RCPTMAX=many", want: [50] },
+  ])("a remote that offers $limits is told no more at once", async ({ limits, want }) => {
+    const sink = await sinkOf({ extensions: ["PIPELINING", limits] });
+    const to = Array.from({ length: 50 }, (_, index) => `r${index}@x.example`);
+    await bench().send(sendConnector({ port: sink.port }), { to });
+    expect(sink.messages.map(({ recipients }) => recipients.length)).toEqual(want);
+  });
+
   test("more than a hundred recipients go in envelopes of a hundred", async () => {
     const sink = await sinkOf();
     const to = Array.from({ length: 250 }, (_, index) => `r${index}@x.example`);

@@ -26,17 +26,28 @@ export async function useSession(
 ): Promise<SessionUse> {
   let mayBeStale = client.messages > 0;
   let queue = [...tally.pending];
+  let most = mostRecipients(client);
   while (queue.length > 0) {
-    const recipients = queue.slice(0, BATCH);
+    const recipients = queue.slice(0, most);
+    queue = queue.slice(most);
     const result = await sendBatch(client, { ...job, recipients }, tally);
     if (result === "refused") return "used";
-    if (mayBeStale && result !== undefined && diedBefore(result)) return "stale";
+    if (result === undefined) continue;
+    if (mayBeStale && diedBefore(result)) return "stale";
     mayBeStale = false;
-    const again = result === undefined ? [] : settle(result, tally, remoteTraits(client));
-    queue = [...queue.slice(BATCH), ...again];
-    if (result !== undefined && !(await standsAfter(client, result))) return isGone(result) ? "lost" : "used";
+    const again = settle(result, tally, remoteTraits(client));
+    queue.push(...again);
+    // What it took once it takes again; asking for more would be refused each time.
+    if (again.length > 0) most = Math.min(most, result.accepted);
+    if (!(await standsAfter(client, result))) return isGone(result) ? "lost" : "used";
   }
   return "used";
+}
+
+/** RFC 9422 §4.2: a host may say how many it takes. */
+function mostRecipients({ extensions }: SmtpClient): number {
+  const said = Number(/(?:^| )RCPTMAX (\d{1,9})(?: |$)/.exec(extensions.get("LIMITS") ?? "")?.[1] ?? BATCH);
+  return Math.min(Math.max(said, 1), BATCH);
 }
 
 interface BatchResult extends TransactionAnswers {
