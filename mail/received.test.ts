@@ -25,6 +25,13 @@ describe("receivedField()", () => {
     );
   });
 
+  test("for several recipients names none, and keeps its lines short", () => {
+    const id = "0MWQZZ2FX0000SMJ2KK";
+    const { raw } = receivedField({ ...input, id, recipients: [ann, { ...ann, localPart: "bob" }] });
+    expect(raw).toMatch(/ id 0MWQZZ2FX0000SMJ2KK;\r\n Sun, 01 Nov 2026 09:05:07 \+0000\r\n$/);
+    expect(Math.max(...raw.split("\r\n").map((line) => line.length))).toBeLessThanOrEqual(78);
+  });
+
   test.each([
     { name: "HELO is SMTP", change: { extended: false }, want: "with SMTP id" },
     {

@@ -33,7 +33,9 @@ export function receivedField(input: ReceivedInput): HeaderField {
     ` by ${safe(hostname)} (Postroom) with ${protocol(input)}${cipher} id ${safe(id)}`,
     ...(single ? [` for <${toOctets(formatAddress(recipient))}>`] : []),
   ];
-  return { name: "Received", raw: `${lines.join("\r\n")}; ${formatDate(receivedAt)}\r\n` };
+  // RFC 5322 §2.1.1: lines should not pass 78 characters.
+  const gap = single ? " " : "\r\n ";
+  return { name: "Received", raw: `${lines.join("\r\n")};${gap}${formatDate(receivedAt)}\r\n` };
 }
 
 /** Received fields: a message with too many of them is in a loop (RFC 5321 §6.3). */

@@ -161,7 +161,11 @@ async function submit(
     user: message.origin.user,
   };
   const queued = {
-    reply: reply(250, "2.6.0", `${facts.messageId} [InternalId=${message.id}] Queued mail for delivery`),
+    reply: reply(
+      250,
+      "2.6.0",
+      `${facts.messageId} [InternalId=${message.id}] Queued mail for delivery`.trimStart(),
+    ),
   };
   if (end.fate.kind === "drop") {
     end.discard();

@@ -34,7 +34,9 @@ const sendOne = async (
 describe("a message", () => {
   test("for an accepted domain is answered 250 2.6.0 and reaches its drop folder with a Received field", async () => {
     const t = await start({ "all.yaml": BASIC });
-    expect(await sendOne(["ann@contoso.example"])).toMatch(/^250 2\.6\.0 .*Queued mail for delivery/);
+    expect(await sendOne(["ann@contoso.example"])).toMatch(
+      /^250 2\.6\.0 \[InternalId=\w+\] Queued mail for delivery$/,
+    );
     const [content] = await eventually(async () => {
       const found = await t.dropped("mailboxes");
       return found.length > 0 ? found : undefined;
