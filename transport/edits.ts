@@ -27,6 +27,8 @@ export async function applyEdits(
       continue;
     }
     const result = await disclaim(content, edit, queue);
+    // What an earlier edit made of the body is named by no item.
+    if ("rejected" in result || result.body !== content.body) queue.discardBody(content.body);
     if ("rejected" in result) return result;
     content = result;
   }
