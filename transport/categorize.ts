@@ -35,18 +35,37 @@ export interface CategorizeDeps {
   recall(networkMessageId: string): MimeSummary | undefined;
 }
 
-const BATCH = 64;
+/** Messages at work side by side. The next ones are taken when half of them are done, so that a slow one holds up nobody. */
+const WINDOW = 64;
 
 /** Starts the loop. It runs for as long as the queue is open. */
 export function startCategorizer(deps: CategorizeDeps): void {
+  const atWork = new Set<Promise<void>>();
+  const start = (item: QueueItem) => {
+    const work = categorizeOne(item, deps).finally(() => {
+      atWork.delete(work);
+      if (atWork.size <= WINDOW / 2) wake("");
+    });
+    atWork.add(work);
+    return work;
+  };
   const { wake } = createPumps({
     async round() {
-      const items = await deps.queue.take("Submission", { limit: BATCH });
-      for (const turn of inTurns(items)) await Promise.all(turn.map((item) => categorizeOne(item, deps)));
-      return items.length > 0;
+      const limit = WINDOW - atWork.size;
+      if (limit < WINDOW / 2) return false;
+      const items = await deps.queue.take("Submission", { limit });
+      for (const turn of inTurns(items)) await takeTurn(turn);
+      return items.length === limit;
     },
     onFault: (_, cause) => deps.log.error({ cause: String(cause) }, "submission queue not read"),
   });
+  /** One that outlived a crash has the floor to itself. */
+  const takeTurn = async (turn: readonly QueueItem[]) => {
+    const alone = turn.some(({ crashes }) => crashes > 0);
+    if (alone) await Promise.all(atWork);
+    const begun = turn.map(start);
+    if (alone) await Promise.all(begun);
+  };
   deps.queue.onDue((queue) => {
     if (queue === "Submission") wake("");
   });

@@ -16,7 +16,11 @@ afterEach(async () => {
 });
 
 /** A transport whose only agent is this one, under the key of a built-in agent. */
-async function startWith(handlers: AgentHandlers, domain = "{domains: [contoso.example]}") {
+async function startWith(
+  handlers: AgentHandlers,
+  domain = "{domains: [contoso.example]}",
+  agentTimeout = "300ms",
+) {
   const agent: Agent<unknown> = {
     key: "senderFilter",
     name: "Test Agent",
@@ -25,7 +29,7 @@ async function startWith(handlers: AgentHandlers, domain = "{domains: [contoso.e
   };
   const manifest = BASIC.replace(
     "{hostname: mx.contoso.example}",
-    "{hostname: mx.contoso.example, queue: {retryIntervals: [200ms], messageExpiration: 4s}, limits: {agentTimeout: 300ms}, agents: [{senderFilter: {}}]}",
+    `{hostname: mx.contoso.example, queue: {retryIntervals: [200ms], messageExpiration: 4s}, limits: {agentTimeout: ${agentTimeout}}, agents: [{senderFilter: {}}]}`,
   ).replace("spec: {domains: [contoso.example]}", `spec: ${domain}`);
   transport = await startTestTransport({
     manifests: { "all.yaml": manifest, "outside.yaml": OUTSIDE },
@@ -53,6 +57,27 @@ const tracked = (t: TestTransport, event: string) =>
   });
 
 describe("an agent of the categorizer", () => {
+  test("that is slow with one message holds up no other", async () => {
+    let release = () => {};
+    const gate = new Promise<undefined>((resolve) => {
+      release = () => resolve(undefined);
+    });
+    const isSlow = ({ localPart }: { localPart: string }) => localPart === "slow";
+    const t = await startWith(
+      {
+        onSubmitted: ({ recipients }) =>
+          recipients.some(({ address }) => isSlow(address)) ? gate : undefined,
+      },
+      "{domains: [contoso.example]}",
+      "1m",
+    );
+    await sendTo("slow@contoso.example");
+    for (let n = 0; n < 3; n += 1) await sendTo("ann@contoso.example");
+    await eventually(async () => (await t.dropped("mailboxes")).length === 3);
+    release();
+    await eventually(async () => (await t.dropped("mailboxes")).length === 4);
+  });
+
   test("sees all four events in order, with the attachments although no rule asked for them", async () => {
     const seen: string[] = [];
     const t = await startWith({
