@@ -250,7 +250,7 @@ describe.skipIf(!ready)("Postfix", () => {
     expect(text).toMatch(/Final-Recipient: rfc822; ?nobody@contoso\.example/i);
     expect(text).toMatch(/Action: failed/i);
     expect(text).toMatch(/Status: 5\.1\.1/);
-    expect(text).toMatch(/Remote-MTA: dns; ?127\.0\.0\.1/i);
+    expect(text).toMatch(/Remote-MTA: dns; ?\[127\.0\.0\.1\]/i);
     expect(text).toMatch(
       /Diagnostic-Code: smtp; ?550 5\.1\.1 <nobody@contoso\.example>: Recipient address rejected/i,
     );
