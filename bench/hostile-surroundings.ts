@@ -15,7 +15,14 @@ import {
   sendOrdinary,
   within,
 } from "./hostile-ground.ts";
-import { freePort, greeted, ROOT, startTransportProcess, temporaryFolder } from "./processes.ts";
+import {
+  freePort,
+  greeted,
+  ROOT,
+  relayManifest,
+  startTransportProcess,
+  temporaryFolder,
+} from "./processes.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 
@@ -151,7 +158,7 @@ export const fullDisk: Attack = async ({ sink, arrived }) => {
   if (unmount === undefined) return { figures: { skipped: "needs root" } };
   const port = await freePort();
   const ballast = join(disk, "ballast");
-  folder.write("manifests/all.yaml", diskManifest(port, sink.port));
+  folder.write("manifests/all.yaml", relayManifest({ port, nextHopPort: sink.port }));
   let log = "";
   const transport = startTransportProcess({
     manifests: join(folder.path, "manifests"),
@@ -211,31 +218,4 @@ export async function stopUnderLoad(ground: Ground, check: (holds: boolean, viol
   const poison = queued.filter(({ queue }) => queue === "Poison").length;
   check(poison === 0, `stop: ${poison} messages in Poison`);
   return { taken: taken.length, notYetArrived: missing, queued: queued.length, ms };
-}
-
-function diskManifest(port: number, sinkPort: number): string {
-  return `
-apiVersion: postroom.dev/v1alpha1
-kind: MailTransport
-metadata: {name: hub}
-spec: {hostname: mx.contoso.example, queue: {retryIntervals: [1s]}}
----
-apiVersion: postroom.dev/v1alpha1
-kind: ReceiveConnector
-metadata: {name: in}
-spec: {bindings: [{address: 127.0.0.1, port: ${port}}], maxInboundConnectionPerSource: 1000}
----
-apiVersion: postroom.dev/v1alpha1
-kind: AcceptedDomain
-metadata: {name: contoso}
-spec: {domains: [contoso.example]}
----
-apiVersion: postroom.dev/v1alpha1
-kind: SendConnector
-metadata: {name: out}
-spec:
-  addressSpaces: [{domain: "*"}]
-  routing: {type: SmartHost, smartHosts: [{host: 127.0.0.1, port: ${sinkPort}}]}
-  tls: {mode: None}
-`;
 }

@@ -49,6 +49,7 @@ const PURE_FILES = [
   "transport/delivery/tls-policy.ts",
   "transport/delivery/concurrency.ts",
   "transport/settle.ts",
+  "transport/submission.ts",
 ];
 const MAX_CODE_LINES = 250;
 

@@ -9,6 +9,7 @@ import { collect, writeWhole } from "./content.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Queue, QueueItem } from "./queue/mod.ts";
 import type { DsnRequest } from "./settle.ts";
+import { submissionItem } from "./submission.ts";
 import { ofMessage, type Tracking } from "./tracking.ts";
 
 export interface BounceDeps {
@@ -77,16 +78,5 @@ async function bounceItem(item: QueueItem, request: DsnRequest, deps: BounceDeps
     about,
     reference: message.id,
   });
-  return {
-    message: report,
-    queue: "Submission",
-    nextHop: undefined,
-    status: "Ready",
-    dueAt: now,
-    expiresAt: now + transport.queue.messageExpirationMs,
-    attempts: 0,
-    delayNotified: false,
-    lastError: undefined,
-    crashes: 0,
-  };
+  return submissionItem(report, now, now + transport.queue.messageExpirationMs);
 }

@@ -27,7 +27,7 @@ export async function applyEdits(
       continue;
     }
     const result = await disclaim(content, edit, queue);
-    // What an earlier edit made of the body is named by no item.
+    // What an earlier edit made of the body is named by no item; the original is, and discardBody leaves it alone.
     if ("rejected" in result || result.body !== content.body) queue.discardBody(content.body);
     if ("rejected" in result) return result;
     content = result;

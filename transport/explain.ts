@@ -23,6 +23,7 @@ import { type Plan, planMessage } from "./plan.ts";
 import { describePredicate } from "./plan-events.ts";
 import type { Configuration } from "./reload.ts";
 import { namedByLiteral } from "./smtp/mod.ts";
+import { submissionItem } from "./submission.ts";
 
 export type { Explanation } from "./explain-session.ts";
 
@@ -46,18 +47,7 @@ export async function explainMessage(
   const message = messageOf(query, session);
   const limits = { maxParts: 10_000, maxDepth: 100, maxText: MAX_TEXT };
   const now = systemClock.now();
-  const item = {
-    message,
-    queue: "Submission",
-    nextHop: undefined,
-    status: "Ready",
-    dueAt: now,
-    expiresAt: now,
-    attempts: 0,
-    delayNotified: false,
-    lastError: undefined,
-    crashes: 0,
-  } as const;
+  const item = submissionItem(message, now, now);
   const mime = await scanMime(query.header, [query.body], limits);
   const plan = await planMessage(item, { pipeline, mime, now, explain: true });
   return { ...entry, ...permissions, ...describePlan(plan) };

@@ -19,6 +19,7 @@ import type { AgentTransaction, Verdict } from "./agents/mod.ts";
 import { type ContentEnd, createContentSink, DELIVER, type Fate } from "./content-sink.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Queue, QueueItem } from "./queue/mod.ts";
+import { submissionItem } from "./submission.ts";
 import { ofMessage, type Tracking } from "./tracking.ts";
 
 export interface IntakeDeps {
@@ -173,18 +174,11 @@ async function submit(
     return queued;
   }
   const now = deps.clock.now();
-  const item: QueueItem = {
-    message,
-    queue: end.fate.kind === "quarantine" ? "Quarantine" : "Submission",
-    nextHop: undefined,
-    status: end.fate.kind === "quarantine" ? "Suspended" : "Ready",
-    dueAt: now,
-    expiresAt: now + pipeline.snapshot.transport.queue.messageExpirationMs,
-    attempts: 0,
-    delayNotified: false,
-    lastError: end.fate.kind === "quarantine" ? end.fate.reason : undefined,
-    crashes: 0,
-  };
+  const fresh = submissionItem(message, now, now + pipeline.snapshot.transport.queue.messageExpirationMs);
+  const item: QueueItem =
+    end.fate.kind === "quarantine"
+      ? { ...fresh, queue: "Quarantine", status: "Suspended", lastError: end.fate.reason }
+      : fresh;
   if (end.summary !== undefined) deps.remember(message.networkMessageId, end.summary);
   try {
     await deps.queue.apply({ insert: [item] });

@@ -1,7 +1,7 @@
 /**
- * PutInForce: one configuration becomes the one in force: pipeline built, sockets diffed, reference swapped, waiting mail woken.
+ * PutInForce: one configuration becomes the one in force: pipeline built, reference swapped, sockets diffed, waiting mail woken.
  *
- * Order matters: everything that can fail comes before the swap.
+ * Order matters: what can fail as a whole comes before the swap; a socket or certificate that fails afterwards is a diagnostic.
  *
  * @module
  */
