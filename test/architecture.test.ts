@@ -16,6 +16,7 @@ interface Room {
 const PURE_NODE = ["node:url", "node:crypto", "node:buffer"];
 const ROOMS: Readonly<Record<string, Room>> = {
   lib: { may: [], packages: ["pino", "prom-client", "pkijs", "asn1js", "ipaddr.js"] },
+  "lib/kube": { may: ["lib"], packages: ["@kubernetes/client-node"] },
   mail: { may: ["lib/diagnostics.ts"], pure: true, packages: ["ipaddr.js", "re2js"] },
   crds: { may: ["lib/diagnostics.ts", "mail"], pure: true, packages: ["zod", "js-yaml"] },
   snapshot: { may: ["lib/diagnostics.ts", "mail", "crds"], pure: true, packages: ["zod"] },
@@ -26,8 +27,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "transport/categorizer": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },
   "transport/policy": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },
   transport: { may: ["lib", "mail", "crds", "snapshot", "transport/*/mod.ts"] },
+  operator: { may: ["lib", "mail", "crds", "snapshot"], packages: ["prom-client"] },
   cli: {
     may: [
+      "operator/main.ts",
       "lib",
       "mail",
       "crds",
@@ -50,6 +53,10 @@ const PURE_FILES = [
   "transport/delivery/concurrency.ts",
   "transport/settle.ts",
   "transport/submission.ts",
+  "operator/desired.ts",
+  "operator/rollout.ts",
+  "operator/drain.ts",
+  "operator/status.ts",
 ];
 const MAX_CODE_LINES = 250;
 
