@@ -32,6 +32,15 @@ const Revision = z.strictObject({
 });
 export type Revision = z.infer<typeof Revision>;
 
+const refusalFields = {
+  message: z.string().max(4096).describe("Why: object, field, mend."),
+  objects: z
+    .array(z.string().max(700))
+    .max(100)
+    .default([])
+    .describe("Objects at fault, as kind/namespace/name: they fall back to their last good form."),
+};
+
 export const TransportSnapshotSpec = z.strictObject({
   formatVersion: z.literal(1).describe("Format of index and chunks."),
   current: Revision.describe("What every pod shall serve, but for the canary."),
@@ -41,10 +50,7 @@ export const TransportSnapshotSpec = z.strictObject({
   })
     .optional()
     .describe("A revision on trial."),
-  refused: Revision.extend({
-    pod: DnsLabel.describe("The pod that refused it."),
-    message: z.string().max(4096).describe("Why: object, field, mend."),
-  })
+  refused: Revision.extend({ pod: DnsLabel.describe("The pod that refused it."), ...refusalFields })
     .optional()
     .describe("The last revision that a pod refused; it is not offered again."),
   history: z
@@ -73,9 +79,7 @@ export type TransportPodSpec = z.infer<typeof TransportPodSpec>;
 
 export const TransportPodStatus = z.strictObject({
   snapshot: Revision.optional().describe("The revision in force in this pod."),
-  refused: Revision.extend({
-    message: z.string().max(4096).describe("Why: object, field, mend."),
-  })
+  refused: Revision.extend(refusalFields)
     .optional()
     .describe("The last revision it refused; gone with the next one it takes."),
   source: z
