@@ -30,6 +30,13 @@ export const DnsLabel = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "use lower-case letters, digits, '-' and '.'");
 
+/** DNS-1035 label. 52: the names of its pods and of their volumes' claims are longer by some characters and must fit 63. */
+export const TransportName = z
+  .string()
+  .min(1)
+  .max(52)
+  .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/, "use lower-case letters, digits and '-', a letter first");
+
 export const SecretRef = z.strictObject({
   name: DnsLabel.describe("Name of a Secret in the same namespace."),
 });

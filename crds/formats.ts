@@ -16,6 +16,12 @@ export const IpRangeText = format(
   "write an address, a CIDR or a first-last range, such as 192.0.2.0/24",
 );
 
+export const CidrText = format(
+  100,
+  (text) => text.includes("/") && parseIpRange(text) !== undefined,
+  "write a CIDR, such as 192.0.2.0/24",
+);
+
 export const IpText = format(
   64,
   (text) => parseIp(text) !== undefined,
@@ -66,6 +72,24 @@ export const HeaderName = z
   .string()
   .max(256)
   .regex(/^[!-9;-~]+$/, "write a header field name, such as Subject");
+
+/** Key of a Kubernetes label or annotation: name, or prefix/name. */
+export const LabelKey = z
+  .string()
+  .max(317)
+  .regex(
+    /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/,
+    "write a label key, such as app or example.com/app",
+  );
+
+/** Value of a Kubernetes label. */
+export const LabelValue = z
+  .string()
+  .max(63)
+  .regex(
+    /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/,
+    "use letters, digits, '-', '_' and '.', at most 63",
+  );
 
 /** Text that goes on the wire or into one header field: a line end in it would start a line of its own. */
 export const OneLine = z

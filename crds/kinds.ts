@@ -1,7 +1,7 @@
 /** The kinds of postroom.dev: names, schemas of whole objects, types. A new kind is one more entry here. */
 import { z } from "zod";
 import { AcceptedDomainSpec } from "./accepted-domain.ts";
-import { GROUP, Metadata, type Resource, VERSION } from "./common.ts";
+import { GROUP, Metadata, type Resource, TransportName, VERSION } from "./common.ts";
 import { MailTransportSpec } from "./mail-transport.ts";
 import { ReceiveConnectorSpec } from "./receive-connector.ts";
 import { SendConnectorSpec } from "./send-connector.ts";
@@ -33,6 +33,7 @@ export const KINDS: readonly KindDefinition[] = [
     summary:
       "A set of transport pods, or the one standalone process: role, host name, queue, limits, agents.",
     spec: MailTransportSpec,
+    name: TransportName,
   }),
   define("ReceiveConnector", "receiveconnectors", "rcv", {
     summary: "Who may connect, from where and how, with which rights and limits.",
@@ -79,12 +80,14 @@ function define(
   kind: Kind,
   plural: string,
   shortName: string,
-  { summary, spec }: Pick<KindDefinition, "summary" | "spec">,
+  { summary, spec, name }: Pick<KindDefinition, "summary" | "spec"> & { readonly name?: z.ZodType<string> },
 ): KindDefinition {
+  const described = "Name of the object, unique for its kind in the namespace.";
+  const metadata = name === undefined ? Metadata : Metadata.extend({ name: name.describe(described) });
   const schema = z.strictObject({
     apiVersion: z.literal(API_VERSION).describe(`Always ${API_VERSION}.`),
     kind: z.literal(kind).describe(`Always ${kind}.`),
-    metadata: Metadata.describe("Name and namespace, as every Kubernetes object has them."),
+    metadata: metadata.describe("Name and namespace, as every Kubernetes object has them."),
     spec: spec.describe("What is asked for."),
     status: z
       .unknown()

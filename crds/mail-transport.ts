@@ -1,8 +1,10 @@
 /** MailTransport: a set of transport pods, or the one standalone process. */
 import { z } from "zod";
 import { AgentEntry } from "./agents.ts";
+import { AllowedNamespaces, checkAllowedNamespaces } from "./allowed-namespaces.ts";
 import { type ReportFault, withCheck } from "./checks.ts";
 import { DnsLabel, Duration, PositiveDuration, PositiveQuantity } from "./common.ts";
+import { checkWorkload, workloadFields } from "./transport-workload.ts";
 
 const Level = (medium: number, high: number, what: string, max = Number.MAX_SAFE_INTEGER) =>
   z
@@ -32,12 +34,26 @@ const Spec = z.strictObject({
     .describe(
       "Transport pods that the operator runs. A standalone transport is always one process and logs that it ignores more.",
     ),
+  allowedNamespaces: AllowedNamespaces.prefault({}).describe(
+    "Namespaces whose objects may attach, by naming this transport and its namespace in transportRefs.",
+  ),
+  rollbackTo: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      "Revision, of those in the TransportSnapshot's history, that stays in force until this is taken out. Pods only.",
+    ),
   queue: z
     .strictObject({
       storage: z
         .strictObject({
           size: PositiveQuantity.default("10Gi").describe(
             "Volume of the queue; back pressure counts use against it.",
+          ),
+          storageClassName: DnsLabel.optional().describe(
+            "StorageClass of the volume; left out: the cluster's default. Pods only.",
           ),
         })
         .prefault({})
@@ -107,11 +123,17 @@ const Spec = z.strictObject({
     .describe(
       "Agents in the order they run; one property each. Left out: the header firewall, and on Edge the anti-spam agents.",
     ),
+  ...workloadFields,
 });
 
 const LEVELS = ["submissionQueue", "diskUsedPercent", "memoryUsedPercent"] as const;
 
-function checkTransport({ backPressure }: z.output<typeof Spec>, fault: ReportFault): void {
+function checkTransport(spec: z.output<typeof Spec>, fault: ReportFault): void {
+  const { allowedNamespaces, backPressure } = spec;
+  checkAllowedNamespaces(allowedNamespaces, (path, message) =>
+    fault(["allowedNamespaces", ...path], message),
+  );
+  checkWorkload(spec, fault);
   for (const name of LEVELS) {
     const { medium, high } = backPressure[name];
     if (medium >= high) {

@@ -6,21 +6,14 @@
  *
  * @module
  */
-import { describeIssues, type FieldFault } from "./faults.ts";
-import type { KindDefinition } from "./kinds.ts";
+import { type ReadObject, readObject } from "./read-object.ts";
 import { readYaml, type YamlSource } from "./yaml-source.ts";
 
 type Value = Readonly<Record<string, unknown>>;
 
-export interface Checked {
-  /** The object with its defaults; undefined when there are faults. */
-  readonly data: unknown;
-  readonly faults: readonly FieldFault[];
-}
-
 export class ManifestMemory {
   readonly #sources = new Map<string, { readonly text: string; readonly source: YamlSource }>();
-  readonly #checked = new WeakMap<Value, Checked>();
+  readonly #checked = new WeakMap<Value, ReadObject>();
 
   read(path: string, text: string): YamlSource {
     const known = this.#sources.get(path);
@@ -30,13 +23,10 @@ export class ManifestMemory {
     return source;
   }
 
-  check(value: Value, { schema }: KindDefinition): Checked {
+  check(value: Value): ReadObject {
     const known = this.#checked.get(value);
     if (known !== undefined) return known;
-    const parsed = schema.safeParse(value, { reportInput: true });
-    const checked = parsed.success
-      ? { data: parsed.data, faults: [] }
-      : { data: undefined, faults: describeIssues(schema, parsed.error.issues) };
+    const checked = readObject(value);
     this.#checked.set(value, checked);
     return checked;
   }

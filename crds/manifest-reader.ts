@@ -8,8 +8,9 @@
  */
 import { GROUP } from "./common.ts";
 import { didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
-import { type AnyResource, API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "./kinds.ts";
+import { type AnyResource, API_VERSION, KINDS, RESERVED_KINDS } from "./kinds.ts";
 import { ManifestMemory } from "./manifest-memory.ts";
+import { isObject, nameOf } from "./read-object.ts";
 import { readSecret } from "./secret-reader.ts";
 import type { FieldPath, YamlDocument } from "./yaml-source.ts";
 
@@ -136,9 +137,8 @@ class Load implements LoadedManifests {
   }
 
   #readOwn(manifest: Manifest, kind: string): void {
-    const definition = KINDS.find((one) => one.kind === kind);
-    if (definition !== undefined) {
-      this.#readObject(manifest, definition);
+    if (KINDS.some((one) => one.kind === kind)) {
+      this.#readObject(manifest, kind);
     } else if (RESERVED_KINDS.includes(kind)) {
       this.#report(manifest, "", { path: ["kind"], reason: `${kind} is not available in this version` });
     } else {
@@ -147,11 +147,11 @@ class Load implements LoadedManifests {
     }
   }
 
-  #readObject(manifest: Manifest, definition: KindDefinition): void {
-    const object = nameOf(definition.kind, manifest.value);
-    const { data, faults: fieldFaults } = this.#memory.check(manifest.value, definition);
+  #readObject(manifest: Manifest, kind: string): void {
+    const object = nameOf(kind, manifest.value);
+    const { resource, faults: fieldFaults } = this.#memory.check(manifest.value);
     const faults = [...this.#duplicateKeys(manifest), ...fieldFaults];
-    if (faults.length > 0) {
+    if (resource === undefined || faults.length > 0) {
       this.#refuse(manifest, object, faults);
       return;
     }
@@ -159,8 +159,7 @@ class Load implements LoadedManifests {
     this.#inForce.add(object);
     const { file, document, at } = manifest;
     this.resources.push({
-      // The schema has checked every field; zod's type of a schema chosen at run time is only "some object".
-      resource: data as AnyResource,
+      resource,
       file,
       line: document.lineOf(at),
       lineOf: (path) => document.lineOf([...at, ...parsePath(path)]),
@@ -239,15 +238,4 @@ function isOurGroup(apiVersion: string): boolean {
 /** One of our kinds under an apiVersion that looks like ours. */
 function isOursMisspelt(apiVersion: string, kind: string): boolean {
   return KINDS.some((one) => one.kind === kind) && didYouMean(apiVersion, [API_VERSION]) !== "";
-}
-
-/** kind/namespace/name, or "" when the manifest does not name itself. */
-function nameOf(kind: string, { metadata }: Readonly<Record<string, unknown>>): string {
-  if (!isObject(metadata) || typeof metadata.name !== "string") return "";
-  const namespace = metadata.namespace ?? "default";
-  return typeof namespace === "string" ? `${kind}/${namespace}/${metadata.name}` : "";
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,19 @@
  *
  * @module
  */
-export { type Fault, formatFault } from "./faults.ts";
+export type { AllowedNamespaces } from "./allowed-namespaces.ts";
+export { CONDITION, type Condition, type ConditionType, NEGATIVE_CONDITIONS, REASON } from "./conditions.ts";
+export {
+  chunkName,
+  type KeysRef,
+  type Revision,
+  SnapshotChunkSpec,
+  sameRevision,
+  TransportPodSpec,
+  TransportPodStatus,
+  TransportSnapshotSpec,
+} from "./delivery-kinds.ts";
+export { type Fault, type FieldFault, formatFault, formatPath } from "./faults.ts";
 export {
   type AcceptedDomain,
   type AnyResource,
@@ -26,4 +38,5 @@ export {
   type ManifestFile,
   parseManifests,
 } from "./manifest-reader.ts";
+export { type ReadObject, readObject } from "./read-object.ts";
 export { MAX_FILE_OCTETS } from "./yaml-source.ts";

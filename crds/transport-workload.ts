@@ -1,0 +1,141 @@
+/** Fields of a MailTransport that shape its pods and its Service. A standalone transport, one process, has neither. */
+import { z } from "zod";
+import type { ReportFault } from "./checks.ts";
+import { DnsLabel, PositiveDuration, SecretRef } from "./common.ts";
+import { CidrText, LabelKey, LabelValue } from "./formats.ts";
+
+const MAX_LABELS = 64;
+
+/** A map of labels or annotations. */
+const mapOf = (value: z.ZodType<string, string>, what: string) =>
+  z
+    .record(LabelKey, value)
+    .refine((map) => Object.keys(map).length <= MAX_LABELS, {
+      error: `must have at most ${MAX_LABELS} entries`,
+    })
+    .default({})
+    .describe(what);
+const Annotation = z.string().max(4096);
+
+/** Kubernetes quantity of a resource: "500m" of a CPU, "512Mi" of memory. */
+const ResourceQuantity = z
+  .string()
+  .max(32)
+  .regex(/^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, "write a quantity such as 500m or 512Mi");
+
+const resourceList = (what: string) =>
+  z
+    .strictObject({
+      cpu: ResourceQuantity.optional().describe("CPUs, such as 500m."),
+      memory: ResourceQuantity.optional().describe("Octets, such as 512Mi."),
+      "ephemeral-storage": ResourceQuantity.optional().describe("Octets beside the queue's volume."),
+    })
+    .optional()
+    .describe(what);
+
+const Toleration = z.strictObject({
+  key: LabelKey.optional().describe("Key of the taint; left out with operator Exists: every taint."),
+  operator: z.enum(["Equal", "Exists"]).default("Equal").describe("Whether the taint's value counts."),
+  value: LabelValue.optional().describe("Value of the taint, for operator Equal."),
+  effect: z
+    .enum(["NoSchedule", "PreferNoSchedule", "NoExecute"])
+    .optional()
+    .describe("Effect of the taint; left out: all."),
+  tolerationSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .optional()
+    .describe("How long NoExecute is tolerated; left out: for ever."),
+});
+
+const Service = z
+  .strictObject({
+    type: z
+      .enum(["ClusterIP", "NodePort", "LoadBalancer"])
+      .default("ClusterIP")
+      .describe("As a Service has it."),
+    externalTrafficPolicy: z
+      .enum(["Local", "Cluster"])
+      .default("Local")
+      .describe(
+        "Local keeps the client's address, by which receive connectors are chosen. Not for ClusterIP.",
+      ),
+    annotations: mapOf(Annotation, "Annotations of the Service, for the cloud's load balancer."),
+    loadBalancerClass: z
+      .string()
+      .max(253)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "write a class such as example.com/internal")
+      .optional()
+      .describe("Which load balancer; type LoadBalancer only."),
+    loadBalancerSourceRanges: z
+      .array(CidrText)
+      .max(64)
+      .default([])
+      .describe("Clients that the balancer lets through, as CIDR; type LoadBalancer only. Empty: all."),
+  })
+  .prefault({})
+  .describe("The Service in front of the pods, with the ports of the receive connectors. Pods only.");
+
+export const workloadFields = {
+  image: z
+    .string()
+    .max(512)
+    .regex(/^[A-Za-z0-9][!-~]*$/, "write an image, such as registry.example/postroom:1.0")
+    .optional()
+    .describe("Image of the pods; left out: the one the operator names. Pods only."),
+  imagePullSecrets: z.array(SecretRef).max(16).default([]).describe("Secrets to pull the image. Pods only."),
+  resources: z
+    .strictObject({
+      requests: resourceList("What is set aside for a pod."),
+      limits: resourceList("What a pod may use at most."),
+    })
+    .optional()
+    .describe("CPU and memory of a pod; left out: the operator's default. Pods only."),
+  nodeSelector: mapOf(LabelValue, "Labels of the nodes that the pods may run on. Pods only."),
+  tolerations: z.array(Toleration).max(32).default([]).describe("Taints the pods tolerate. Pods only."),
+  priorityClassName: DnsLabel.optional().describe("PriorityClass of the pods. Pods only."),
+  podLabels: mapOf(LabelValue, "Further labels of the pods. Pods only."),
+  podAnnotations: mapOf(Annotation, "Further annotations of the pods. Pods only."),
+  terminationGracePeriod: PositiveDuration.default("60s").describe(
+    "Time that a pod has to end its transactions when it is stopped. Pods only.",
+  ),
+  service: Service,
+};
+
+/** Labels by which the operator finds its pods. */
+export const OWN_LABELS: readonly string[] = ["name", "instance", "component", "managed-by"].map(
+  (label) => `app.kubernetes.io/${label}`,
+);
+
+interface WorkloadFields {
+  readonly podLabels: Readonly<Record<string, string>>;
+  readonly tolerations: readonly z.output<typeof Toleration>[];
+  readonly service: z.output<typeof Service>;
+}
+
+export function checkWorkload({ podLabels, tolerations, service }: WorkloadFields, fault: ReportFault): void {
+  for (const label of OWN_LABELS) {
+    if (Object.hasOwn(podLabels, label)) fault(["podLabels", label], "is set by the operator");
+  }
+  for (const [index, toleration] of tolerations.entries()) {
+    checkToleration(toleration, (path, message) => fault(["tolerations", index, ...path], message));
+  }
+  if (service.type === "LoadBalancer") return;
+  const message = `only for type LoadBalancer, not ${service.type}`;
+  if (service.loadBalancerClass !== undefined) fault(["service", "loadBalancerClass"], message);
+  if (service.loadBalancerSourceRanges.length > 0) fault(["service", "loadBalancerSourceRanges"], message);
+}
+
+/** As the API server checks a Pod. */
+function checkToleration(
+  { key, operator, value, effect, tolerationSeconds }: z.output<typeof Toleration>,
+  fault: ReportFault,
+): void {
+  if (key === undefined && operator === "Equal") fault(["operator"], "must be Exists when there is no key");
+  if (operator === "Exists" && value !== undefined) fault(["value"], "is not for operator Exists");
+  if (tolerationSeconds !== undefined && effect !== "NoExecute") {
+    fault(["tolerationSeconds"], "only for effect NoExecute");
+  }
+}
