@@ -1,0 +1,316 @@
+/**
+ * A real API server with its etcd: random ports on loopback, a temporary folder, RBAC, real service account tokens.
+ *
+ *   const server = await startApiServer();
+ *   await installCrds(server);
+ *   const namespace = await server.namespace();
+ *   await server.admin("POST", `/api/v1/namespaces/${namespace}/configmaps`, { body: {...} });
+ *   await server.stop();
+ *
+ * There is no controller and no kubelet: StatefulSets make no pods, namespaces never go, nothing is collected
+ * (cluster-actors.ts plays what a test needs). Admission that waits for controllers is off. What is still there when
+ * this process dies ends with it.
+ *
+ * @module
+ */
+import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as yaml from "js-yaml";
+import type { CertificateAndKey } from "../../lib/certificate.ts";
+import type { KubeAuth } from "../../lib/kube/types.ts";
+import { type Admin, apiClient } from "./api-client.ts";
+import { testAuthority, testCertificate } from "./certificate.ts";
+import { type ControlPlaneProgram, startProgram } from "./control-plane.ts";
+import { eventually } from "./eventually.ts";
+import { kubeAssets } from "./kube-assets.ts";
+import { guardFolder } from "./process-guard.ts";
+
+export interface ApiServerOptions {
+  /** Further flags of kube-apiserver; of two for one flag the last wins. */
+  readonly flags?: readonly string[];
+}
+
+export interface TokenRequest {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** Bound to this pod: the token names it and dies with it. */
+  readonly pod?: { readonly name: string; readonly uid: string };
+  /** At least 600; left out: an hour. */
+  readonly expirationSeconds?: number;
+}
+
+export interface ApiServer {
+  /** https://127.0.0.1:port */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  readonly caFile: string;
+  /** What the server shows, and who signed it: for a proxy that ends TLS itself. */
+  readonly certificate: CertificateAndKey;
+  readonly ca: string;
+  /** Of a user in system:masters. */
+  readonly adminAuth: KubeAuth;
+  readonly kubeconfigPath: string;
+  /** A folder that goes with the server. */
+  readonly folder: string;
+  readonly admin: Admin;
+  authFor(token: string, namespace?: string): KubeAuth;
+  /** A real token from the TokenRequest API; the service account must exist. */
+  tokenFor(request: TokenRequest): Promise<string>;
+  /** Makes a namespace with a name of its own. */
+  namespace(prefix?: string): Promise<string>;
+  /** Ends kube-apiserver only; etcd goes on. */
+  stopServer(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  /** The same port and objects. `flags` take the place of the earlier ones. */
+  startAgain(flags?: readonly string[]): Promise<void>;
+  /** Ends it, forgets every earlier resourceVersion, starts it: earlier watches and continue tokens are 410 Gone. */
+  forgetHistory(): Promise<void>;
+  /** The last lines that the server wrote. */
+  logTail(lines?: number): string;
+  stop(): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+const START_TIMEOUT_MS = 90_000;
+
+export async function startApiServer({ flags: firstFlags = [] }: ApiServerOptions = {}): Promise<ApiServer> {
+  const assets = kubeAssets();
+  if (assets === undefined) throw new Error("There is no kube-apiserver on this machine");
+  const folder = mkdtempSync(join(tmpdir(), "postroom-kube-"));
+  guardFolder(folder);
+  const port = await quietPort();
+  const url = `https://${HOST}:${port}`;
+  const adminToken = randomBytes(16).toString("hex");
+  const certificate = await testCertificate("localhost", HOST, "kubernetes.default.svc");
+  const { cert: ca } = await testAuthority();
+  writeMaterial(folder, { certificate, ca, adminToken, url });
+  const authFor = (token: string, namespace = "default"): KubeAuth => ({
+    server: url,
+    namespace,
+    credentials: async () => ({ ca, headers: { authorization: `Bearer ${token}` } }),
+  });
+  const adminAuth = authFor(adminToken);
+  const { call: admin, close } = apiClient(adminAuth);
+
+  const etcdUrl = `http://${HOST}:${await quietPort()}`;
+  const etcd = startProgram(assets.etcd, etcdFlags(folder, etcdUrl), join(folder, "etcd.log"));
+  let server: ControlPlaneProgram | undefined;
+  let flags = firstFlags;
+  const start = async (): Promise<void> => {
+    const program = startProgram(
+      assets.apiServer,
+      [...serverFlags(folder, port, etcdUrl), ...flags],
+      join(folder, "apiserver.log"),
+    );
+    server = program;
+    await isReady(admin, program);
+  };
+  const stopServer: ApiServer["stopServer"] = async (signal) => {
+    await server?.stop(signal);
+    server = undefined;
+  };
+  const stop = async (): Promise<void> => {
+    close();
+    // Nobody reads on: a graceful end would only wait for watches.
+    await stopServer("SIGKILL");
+    await etcd.stop("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  };
+  await start().catch(async (cause: unknown) => {
+    const said = server?.logTail() ?? etcd.logTail();
+    await stop();
+    throw new Error(`kube-apiserver does not start: ${said}`, { cause });
+  });
+
+  return {
+    url,
+    host: HOST,
+    port,
+    caFile: join(folder, "ca.crt"),
+    certificate,
+    ca,
+    adminAuth,
+    kubeconfigPath: join(folder, "admin.kubeconfig"),
+    folder,
+    admin,
+    authFor,
+    tokenFor: (request) => requestToken(admin, request),
+    namespace: (prefix = "test") => makeNamespace(admin, prefix),
+    stopServer,
+    async startAgain(again = flags) {
+      flags = again;
+      await start();
+    },
+    async forgetHistory() {
+      await stopServer();
+      await compact(etcdUrl);
+      await start();
+    },
+    logTail: (lines) => server?.logTail(lines) ?? etcd.logTail(lines),
+    stop,
+  };
+}
+
+const CRDS = join(import.meta.dirname, "../../charts/postroom/files/crds");
+
+/** Applies the project's custom resource definitions and waits until each is served. */
+export async function installCrds({ admin }: ApiServer): Promise<void> {
+  const texts = readdirSync(CRDS).map((file) => readFileSync(join(CRDS, file), "utf8"));
+  if (texts.length === 0) throw new Error(`There are no definitions in ${CRDS}`);
+  await Promise.all(texts.map((text) => installCrd(admin, text)));
+}
+
+interface Definition {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string }[];
+  };
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
+
+async function installCrd(admin: Admin, text: string): Promise<void> {
+  const { metadata, spec } = yaml.load(text) as Definition;
+  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${metadata.name}`;
+  await admin("PATCH", `${path}?fieldManager=test&force=true`, {
+    body: text,
+    contentType: "application/apply-patch+yaml",
+  });
+  await eventually(async () => {
+    const { status } = await admin<Definition>("GET", path);
+    return status?.conditions?.some(({ type, status: is }) => type === "Established" && is === "True");
+  });
+  // Established comes a moment before the paths are served.
+  const version = spec.versions[0]?.name;
+  await eventually(() => admin("GET", `/apis/${spec.group}/${version}/${spec.names.plural}?limit=1`));
+}
+
+function writeMaterial(
+  folder: string,
+  material: { certificate: CertificateAndKey; ca: string; adminToken: string; url: string },
+): void {
+  const { certificate, ca, adminToken, url } = material;
+  const { privateKey, publicKey } = generateKeyPairSync("ec", {
+    namedCurve: "P-256",
+    privateKeyEncoding: { type: "sec1", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
+  const files: Readonly<Record<string, string>> = {
+    "ca.crt": ca,
+    "server.crt": certificate.cert,
+    "server.key": certificate.key,
+    "sa.key": privateKey,
+    "sa.pub": publicKey,
+    "tokens.csv": `${adminToken},admin,admin,system:masters\n`,
+    "admin.kubeconfig": JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      "current-context": "test",
+      clusters: [{ name: "test", cluster: { server: url, "certificate-authority": join(folder, "ca.crt") } }],
+      users: [{ name: "admin", user: { token: adminToken } }],
+      contexts: [{ name: "test", context: { cluster: "test", user: "admin", namespace: "default" } }],
+    }),
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+}
+
+function etcdFlags(folder: string, url: string): string[] {
+  return [
+    `--data-dir=${folder}/etcd`,
+    `--listen-client-urls=${url}`,
+    `--advertise-client-urls=${url}`,
+    // Nobody joins it.
+    `--listen-peer-urls=http://${HOST}:0`,
+    "--unsafe-no-fsync",
+    "--log-level=warn",
+  ];
+}
+
+function serverFlags(folder: string, port: number, etcd: string): string[] {
+  return [
+    `--etcd-servers=${etcd}`,
+    `--bind-address=${HOST}`,
+    `--advertise-address=${HOST}`,
+    `--secure-port=${port}`,
+    `--cert-dir=${folder}/certs`,
+    `--tls-cert-file=${folder}/server.crt`,
+    `--tls-private-key-file=${folder}/server.key`,
+    `--token-auth-file=${folder}/tokens.csv`,
+    `--service-account-key-file=${folder}/sa.pub`,
+    `--service-account-signing-key-file=${folder}/sa.key`,
+    "--service-account-issuer=https://kubernetes.default.svc",
+    "--service-cluster-ip-range=10.96.0.0/16",
+    "--authorization-mode=RBAC",
+    "--endpoint-reconciler-type=none",
+    "--allow-privileged",
+    "--profiling=false",
+    // ServiceAccount wants the default account of each namespace, the other leaves finalizers for a controller.
+    "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection",
+  ];
+}
+
+async function isReady(admin: Admin, program: ControlPlaneProgram): Promise<void> {
+  await eventually(async () => {
+    // eventually() tries on after a fault, so this one is said below.
+    if (program.hasEnded) return true;
+    await admin("GET", "/readyz");
+    return admin("GET", "/api/v1/namespaces/default");
+  }, START_TIMEOUT_MS);
+  if (program.hasEnded) throw new Error("kube-apiserver has ended");
+}
+
+async function requestToken(admin: Admin, request: TokenRequest): Promise<string> {
+  const { namespace, serviceAccount, pod, expirationSeconds = 3600 } = request;
+  const { status } = await admin(
+    "POST",
+    `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`,
+    {
+      body: {
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        spec: {
+          expirationSeconds,
+          ...(pod && { boundObjectRef: { apiVersion: "v1", kind: "Pod", ...pod } }),
+        },
+      },
+    },
+  );
+  return status.token;
+}
+
+async function makeNamespace(admin: Admin, prefix: string): Promise<string> {
+  const name = `${prefix}-${randomBytes(4).toString("hex")}`;
+  await admin("POST", "/api/v1/namespaces", {
+    body: { apiVersion: "v1", kind: "Namespace", metadata: { name } },
+  });
+  return name;
+}
+
+/** Everything up to the present revision of etcd. */
+async function compact(etcd: string): Promise<void> {
+  const post = async (path: string, body: unknown) => {
+    const answer = await fetch(`${etcd}${path}`, { method: "POST", body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd ${path}: ${await answer.text()}`);
+    return (await answer.json()) as { header: { revision: string } };
+  };
+  const { header } = await post("/v3/kv/range", { key: "AA==" });
+  await post("/v3/kv/compaction", { revision: header.revision, physical: true });
+}
+
+/** Below the ports that the kernel gives to outgoing connections: still free when the server comes back to it. */
+async function quietPort(): Promise<number> {
+  const port = randomInt(20_000, 32_000);
+  const probe = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    probe.once("error", () => resolve(false));
+    probe.listen(port, HOST, () => resolve(true));
+  });
+  if (!isFree) return quietPort();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
