@@ -7,8 +7,15 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-export const systemClock: Clock = {
+/** A clock that also tells time that no one sets: for waiting and for leases. */
+export interface MonotonicClock extends Clock {
+  /** Milliseconds since some moment; never goes back, whatever is done to the wall clock. */
+  monotonic(): number;
+}
+
+export const systemClock: MonotonicClock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

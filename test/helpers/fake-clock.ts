@@ -1,7 +1,7 @@
 /** A clock that moves when told. */
-import type { Clock } from "../../lib/clock.ts";
+import type { MonotonicClock } from "../../lib/clock.ts";
 
-export interface FakeClock extends Clock {
+export interface FakeClock extends MonotonicClock {
   /** Moves on, waking sleepers in the order of their times, each with a turn of the event loop to go to sleep again. */
   advance(ms: number): Promise<void>;
   /** How many sleep. */
@@ -19,6 +19,7 @@ export function createFakeClock(start = 1_000_000): FakeClock {
   const turn = () => new Promise((resolve) => setImmediate(resolve));
   return {
     now: () => now,
+    monotonic: () => now,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);

@@ -7,11 +7,11 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
+import { Waker } from "../../lib/waker.ts";
 import type { Fence } from "./fence.ts";
 import { type Group, Handout, hasReady } from "./handout.ts";
 import type { QueueLog } from "./queue.ts";
 import type { QueueItem, QueueKind, QueueStore } from "./store.ts";
-import { Waker } from "./waker.ts";
 
 export type DueListener = (queue: QueueKind, nextHop: string) => void;
 

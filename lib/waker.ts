@@ -1,5 +1,5 @@
 /** Waker: one timer for the earliest of many times. */
-import type { Clock } from "../../lib/clock.ts";
+import type { Clock } from "./clock.ts";
 
 // setTimeout cannot wait longer than 2^31 ms; waking for nothing once a day is cheap.
 const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000;
