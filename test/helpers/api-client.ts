@@ -39,7 +39,8 @@ export interface ApiClient {
 
 export function apiClient(auth: KubeAuth): ApiClient {
   const agent = new Agent({ keepAlive: true });
-  const call: Admin = async (method, path, { body, contentType } = {}) => {
+  const call = async <Answer>(method: string, path: string, wanted: ApiCall = {}): Promise<Answer> => {
+    const { body, contentType } = wanted;
     const { headers, ca, cert, key } = await auth.credentials();
     const content = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
     const type = contentType ?? (method === "PATCH" ? "application/merge-patch+json" : "application/json");
@@ -54,7 +55,7 @@ export function apiClient(auth: KubeAuth): ApiClient {
     });
     const answer = parsed(text);
     if (status < 200 || status > 299) throw new ApiFault(`${method} ${path}`, status, faultIn(answer));
-    return answer;
+    return answer as Answer;
   };
   return { call, close: () => agent.destroy() };
 }

@@ -13,10 +13,9 @@
  *
  * @module
  */
-import { generateKeyPairSync, randomBytes, randomInt } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as yaml from "js-yaml";
@@ -24,7 +23,15 @@ import type { CertificateAndKey } from "../../lib/certificate.ts";
 import type { KubeAuth } from "../../lib/kube/types.ts";
 import { type Admin, apiClient } from "./api-client.ts";
 import { testAuthority, testCertificate } from "./certificate.ts";
-import { type ControlPlaneProgram, startProgram } from "./control-plane.ts";
+import {
+  type ControlPlaneProgram,
+  etcdFlags,
+  HOST,
+  quietPort,
+  serverFlags,
+  startProgram,
+  writeMaterial,
+} from "./control-plane.ts";
 import { eventually } from "./eventually.ts";
 import { kubeAssets } from "./kube-assets.ts";
 import { guardFolder } from "./process-guard.ts";
@@ -74,7 +81,6 @@ export interface ApiServer {
   stop(): Promise<void>;
 }
 
-const HOST = "127.0.0.1";
 const START_TIMEOUT_MS = 90_000;
 
 export async function startApiServer({ flags: firstFlags = [] }: ApiServerOptions = {}): Promise<ApiServer> {
@@ -83,6 +89,8 @@ export async function startApiServer({ flags: firstFlags = [] }: ApiServerOption
   const folder = mkdtempSync(join(tmpdir(), "postroom-kube-"));
   guardFolder(folder);
   const port = await quietPort();
+  const etcdUrl = `http://${HOST}:${await quietPort()}`;
+  const place = { folder, port, etcdUrl };
   const url = `https://${HOST}:${port}`;
   const adminToken = randomBytes(16).toString("hex");
   const certificate = await testCertificate("localhost", HOST, "kubernetes.default.svc");
@@ -96,14 +104,13 @@ export async function startApiServer({ flags: firstFlags = [] }: ApiServerOption
   const adminAuth = authFor(adminToken);
   const { call: admin, close } = apiClient(adminAuth);
 
-  const etcdUrl = `http://${HOST}:${await quietPort()}`;
-  const etcd = startProgram(assets.etcd, etcdFlags(folder, etcdUrl), join(folder, "etcd.log"));
+  const etcd = startProgram(assets.etcd, etcdFlags(place), join(folder, "etcd.log"));
   let server: ControlPlaneProgram | undefined;
   let flags = firstFlags;
   const start = async (): Promise<void> => {
     const program = startProgram(
       assets.apiServer,
-      [...serverFlags(folder, port, etcdUrl), ...flags],
+      [...serverFlags(place), ...flags],
       join(folder, "apiserver.log"),
     );
     server = program;
@@ -190,70 +197,6 @@ async function installCrd(admin: Admin, text: string): Promise<void> {
   await eventually(() => admin("GET", `/apis/${spec.group}/${version}/${spec.names.plural}?limit=1`));
 }
 
-function writeMaterial(
-  folder: string,
-  material: { certificate: CertificateAndKey; ca: string; adminToken: string; url: string },
-): void {
-  const { certificate, ca, adminToken, url } = material;
-  const { privateKey, publicKey } = generateKeyPairSync("ec", {
-    namedCurve: "P-256",
-    privateKeyEncoding: { type: "sec1", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
-  const files: Readonly<Record<string, string>> = {
-    "ca.crt": ca,
-    "server.crt": certificate.cert,
-    "server.key": certificate.key,
-    "sa.key": privateKey,
-    "sa.pub": publicKey,
-    "tokens.csv": `${adminToken},admin,admin,system:masters\n`,
-    "admin.kubeconfig": JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      "current-context": "test",
-      clusters: [{ name: "test", cluster: { server: url, "certificate-authority": join(folder, "ca.crt") } }],
-      users: [{ name: "admin", user: { token: adminToken } }],
-      contexts: [{ name: "test", context: { cluster: "test", user: "admin", namespace: "default" } }],
-    }),
-  };
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
-}
-
-function etcdFlags(folder: string, url: string): string[] {
-  return [
-    `--data-dir=${folder}/etcd`,
-    `--listen-client-urls=${url}`,
-    `--advertise-client-urls=${url}`,
-    // Nobody joins it.
-    `--listen-peer-urls=http://${HOST}:0`,
-    "--unsafe-no-fsync",
-    "--log-level=warn",
-  ];
-}
-
-function serverFlags(folder: string, port: number, etcd: string): string[] {
-  return [
-    `--etcd-servers=${etcd}`,
-    `--bind-address=${HOST}`,
-    `--advertise-address=${HOST}`,
-    `--secure-port=${port}`,
-    `--cert-dir=${folder}/certs`,
-    `--tls-cert-file=${folder}/server.crt`,
-    `--tls-private-key-file=${folder}/server.key`,
-    `--token-auth-file=${folder}/tokens.csv`,
-    `--service-account-key-file=${folder}/sa.pub`,
-    `--service-account-signing-key-file=${folder}/sa.key`,
-    "--service-account-issuer=https://kubernetes.default.svc",
-    "--service-cluster-ip-range=10.96.0.0/16",
-    "--authorization-mode=RBAC",
-    "--endpoint-reconciler-type=none",
-    "--allow-privileged",
-    "--profiling=false",
-    // ServiceAccount wants the default account of each namespace, the other leaves finalizers for a controller.
-    "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection",
-  ];
-}
-
 async function isReady(admin: Admin, program: ControlPlaneProgram): Promise<void> {
   await eventually(async () => {
     // eventually() tries on after a fault, so this one is said below.
@@ -300,17 +243,4 @@ async function compact(etcd: string): Promise<void> {
   };
   const { header } = await post("/v3/kv/range", { key: "AA==" });
   await post("/v3/kv/compaction", { revision: header.revision, physical: true });
-}
-
-/** Below the ports that the kernel gives to outgoing connections: still free when the server comes back to it. */
-async function quietPort(): Promise<number> {
-  const port = randomInt(20_000, 32_000);
-  const probe = createServer();
-  const isFree = await new Promise<boolean>((resolve) => {
-    probe.once("error", () => resolve(false));
-    probe.listen(port, HOST, () => resolve(true));
-  });
-  if (!isFree) return quietPort();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
