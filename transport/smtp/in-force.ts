@@ -21,28 +21,25 @@ export interface InForce {
   readonly credentials: ReadonlyMap<string, Credentials>;
 }
 
-/** Turns a configuration into what sessions ask for, and lists every fault. */
+/** Turns a configuration into what sessions ask for, and lists every fault. `keep` makes its certificates the last good ones. */
 export function prepare(
   config: SmtpConfig,
   store: CertificateStore,
   nowMs: number,
-): { readonly inForce: InForce; readonly diagnostics: readonly Diagnostic[] } {
+): { readonly inForce: InForce; readonly diagnostics: readonly Diagnostic[]; keep(): void } {
   const { snapshot, domains, secrets } = config;
   const connectors = snapshot.receiveConnectors;
   const { table, diagnostics: bindingFaults } = buildConnectorTable(connectors);
-  const { byConnector: certificates, diagnostics: certificateFaults } = store.apply(
-    connectors,
-    secrets,
-    nowMs,
-  );
+  const loaded = store.prepare(connectors, secrets, nowMs);
   const credentials = new Map<string, Credentials>();
   const credentialFaults = connectors.flatMap((connector) =>
     readCredentials(connector, secrets, credentials),
   );
   const { maxInboundConnections } = snapshot.transport.limits;
   return {
-    inForce: { table, domains, maxInboundConnections, certificates, credentials },
-    diagnostics: [...bindingFaults, ...certificateFaults, ...credentialFaults],
+    inForce: { table, domains, maxInboundConnections, certificates: loaded.byConnector, credentials },
+    diagnostics: [...bindingFaults, ...loaded.diagnostics, ...credentialFaults],
+    keep: loaded.keep,
   };
 }
 

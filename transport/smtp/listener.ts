@@ -1,6 +1,7 @@
 /**
  * Listeners: the server sockets of the room. What stays the same stays open; what is gone closes at once, and its
- * sessions live on. A binding that cannot be opened is a diagnostic, and is tried again at the next apply.
+ * sessions live on. New sockets are bound before anything changes: who takes the configuration knows what cannot be
+ * bound. A binding that cannot be opened is a diagnostic, and is tried again at the next configuration.
  *
  * @module
  */
@@ -18,6 +19,22 @@ export interface Listener {
 /** A new connection, and the port its binding declares. */
 export type OnConnection = (socket: Socket, port: number) => void;
 
+/** Sockets bound for a configuration that is not in force yet: they take connections, and let them wait. */
+export interface Opening {
+  readonly diagnostics: readonly Diagnostic[];
+  /** What waits is served, and what no binding names any more closes. */
+  take(): void;
+  /** As if it had never been: the new sockets close, and what had to make room for them listens again. */
+  drop(): Promise<void>;
+}
+
+/** Lets connections wait until it is open. */
+interface Gate {
+  isOpen: boolean;
+  readonly waiting: { readonly socket: Socket; readonly port: number }[];
+}
+
+const EVERY = new Set(["", "0.0.0.0"]);
 /** Connections that the kernel keeps until we take them: a burst must not wait for its SYN to be sent again. */
 const backlog = 4096;
 const keepAliveInitialDelay = 60_000;
@@ -40,20 +57,36 @@ export class Listeners {
     this.#onError = onError;
   }
 
-  /** Opens and closes until exactly these endpoints listen. */
-  async apply(endpoints: readonly Endpoint[]): Promise<readonly Diagnostic[]> {
+  /** Binds what exactly these endpoints need and is not open yet. One opening at a time. */
+  async prepare(endpoints: readonly Endpoint[]): Promise<Opening> {
     const wanted = new Set(endpoints.map(keyOf));
-    // Close first: a wider binding can only be opened when the narrower ones on its port are gone.
-    for (const [key, { server }] of this.#open) {
-      if (wanted.has(key)) continue;
-      this.#open.delete(key);
-      server.close();
-    }
+    const fresh = endpoints.filter((endpoint) => !this.#open.has(keyOf(endpoint)));
+    const gone = [...this.#open].filter(([key]) => !wanted.has(key)).map(([, listener]) => listener);
+    // A wider binding can only be opened when the narrower ones on its port are gone, and the other way round.
+    const inTheWay = gone.filter((listener) => fresh.some((endpoint) => overlap(listener, endpoint)));
+    for (const { server } of inTheWay) server.close();
+    const gate: Gate = { isOpen: false, waiting: [] };
+    const opened: Listener[] = [];
     const diagnostics: Diagnostic[] = [];
-    for (const endpoint of endpoints) {
-      if (!this.#open.has(keyOf(endpoint))) diagnostics.push(...(await this.#listen(endpoint)));
+    for (const endpoint of fresh) {
+      const found = await this.#listen(endpoint, gate);
+      if ("server" in found) opened.push(found);
+      else diagnostics.push(...bindFaults(endpoint, found.cause));
     }
-    return diagnostics;
+    return {
+      diagnostics,
+      take: () => {
+        for (const listener of gone) this.#open.delete(keyOf(listener));
+        for (const listener of opened) this.#open.set(keyOf(listener), listener);
+        for (const { server } of gone) if (server.listening) server.close();
+        this.#letIn(gate);
+      },
+      drop: async () => {
+        for (const { server } of opened) server.close();
+        for (const { socket } of gate.waiting) socket.destroy();
+        for (const listener of inTheWay) await this.#reopen(listener);
+      },
+    };
   }
 
   bindings(): readonly { readonly address: string; readonly port: number }[] {
@@ -70,18 +103,25 @@ export class Listeners {
     this.#open.clear();
   }
 
-  async #listen(endpoint: Endpoint): Promise<readonly Diagnostic[]> {
-    const { address, port } = endpoint;
+  async #listen(
+    { address, port }: Pick<Endpoint, "address" | "port">,
+    gate: Gate,
+  ): Promise<Listener | { readonly cause: unknown }> {
     try {
-      const server = await this.#bind(address === "" ? "::" : address, port, address === "");
-      this.#open.set(keyOf(endpoint), { address, port, server });
-      return [];
-    } catch (error) {
-      return bindFaults(endpoint, error);
+      const every = address === "";
+      return { address, port, server: await this.#bind(every ? "::" : address, port, { every, gate }) };
+    } catch (cause) {
+      return { cause };
     }
   }
 
-  async #bind(host: string, port: number, mayFallBack: boolean): Promise<Server> {
+  async #reopen(listener: Listener): Promise<void> {
+    const found = await this.#listen(listener, { isOpen: true, waiting: [] });
+    if ("server" in found) this.#open.set(keyOf(listener), found);
+    else this.#onError(new Error(`Cannot listen again on port ${listener.port}`, { cause: found.cause }));
+  }
+
+  async #bind(host: string, port: number, how: { every: boolean; gate: Gate }): Promise<Server> {
     const { promise, resolve, reject } = Promise.withResolvers<Server>();
     // A client may close its sending side after QUIT and still wait for our replies.
     const server = createServer({
@@ -91,7 +131,7 @@ export class Listeners {
       keepAliveInitialDelay,
     });
     server.once("error", reject);
-    server.on("connection", (socket) => this.#onConnection(socket, port));
+    server.on("connection", (socket) => this.#arrive(socket, port, how.gate));
     server.listen({ host, port, backlog, ipv6Only: false }, () => {
       server.off("error", reject);
       // Such as EMFILE at accept: the next connection may be luckier.
@@ -101,10 +141,33 @@ export class Listeners {
     try {
       return await promise;
     } catch (error) {
-      if (mayFallBack && NO_IPV6.has(codeOf(error))) return this.#bind("0.0.0.0", port, false);
+      if (how.every && NO_IPV6.has(codeOf(error)))
+        return this.#bind("0.0.0.0", port, { every: false, gate: how.gate });
       throw error;
     }
   }
+
+  #arrive(socket: Socket, port: number, gate: Gate): void {
+    if (gate.isOpen) {
+      this.#onConnection(socket, port);
+      return;
+    }
+    // It ends with its "close", which is looked at when the gate opens.
+    socket.on("error", () => {});
+    gate.waiting.push({ socket, port });
+  }
+
+  #letIn(gate: Gate): void {
+    gate.isOpen = true;
+    for (const { socket, port } of gate.waiting.splice(0)) {
+      if (!socket.destroyed) this.#onConnection(socket, port);
+    }
+  }
+}
+
+/** True when the kernel refuses one beside the other. */
+function overlap(a: Pick<Endpoint, "address" | "port">, b: Pick<Endpoint, "address" | "port">): boolean {
+  return a.port === b.port && a.port !== 0 && (EVERY.has(a.address) || EVERY.has(b.address));
 }
 
 function bindFaults({ address, port, members }: Endpoint, error: unknown): readonly Diagnostic[] {

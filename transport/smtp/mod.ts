@@ -36,16 +36,27 @@ export interface SmtpConfig {
 /** "medium": MAIL is slowed (tarpit). "high": MAIL is answered 452 4.3.1. */
 export type PressureLevel = "normal" | "medium" | "high";
 
+/** A configuration made ready beside the one in force. Exactly one of take() and drop() ends it. */
+export interface PreparedSmtp {
+  /** Bindings that cannot be opened, certificates that do not load, bad credentials. The rest is ready. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** In force: new bindings answer, gone ones close (their sessions finish), the rest is untouched. */
+  take(): void;
+  /** What was in force stays, sockets and certificates too. */
+  drop(): Promise<void>;
+}
+
 export interface SmtpService {
-  /**
-   * Puts a configuration in force: new bindings are opened, gone ones closed (their sessions finish), the rest untouched.
-   * A binding that cannot be opened or a certificate that does not load is a diagnostic; everything else is in force.
-   */
+  /** Loads certificates and binds new sockets; nobody is served differently yet. Waits for its turn. */
+  prepare(config: SmtpConfig): Promise<PreparedSmtp>;
+  /** prepare() and take(). */
   apply(config: SmtpConfig): Promise<readonly Diagnostic[]>;
   /** Bound addresses, with the real port where a binding said 0 (tests). */
   bindings(): readonly { readonly address: string; readonly port: number }[];
   setPressure(level: PressureLevel): void;
-  /** New connections and new transactions get 421; resolves when no session is in a transaction. */
+  /** True: new connections and new transactions get 421, open transactions may end. False: mail is taken again. */
+  setDraining(draining: boolean): void;
+  /** setDraining(true); resolves when no session is in a transaction. */
   drain(): Promise<void>;
   /** Stops listening, drains for at most graceMs, then closes what is left. */
   close(graceMs: number): Promise<void>;

@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../../lib/clock.ts";
 import { domainsOf, receiveConnector } from "../../test/helpers/receive-connector.ts";
 import {
   bench,
+  clients,
   config,
   dial,
   freePort,
@@ -116,6 +117,42 @@ describe("apply()", () => {
     await once(blocker, "close");
     expect(await service.apply(wanted)).toEqual([]);
     expect(service.bindings()).toHaveLength(2);
+  });
+
+  test("what is prepared and dropped leaves every socket, connector and certificate as it was", async () => {
+    const { service } = bench();
+    const [port, other] = [await freePort(), await freePort()];
+    const own = { address: "127.0.0.1", port };
+    await service.apply(config([receiveConnector({ name: "old", bindings: [own] })]));
+    const client = dial(service);
+    await read(client);
+    const bound = service.bindings();
+    // The wider socket takes the narrower one's place, and gives it back.
+    const wider = [{ port }, { address: "127.0.0.1", port: other }];
+    const prepared = await service.prepare(config([receiveConnector({ name: "new", bindings: wider })]));
+    expect(prepared.diagnostics).toEqual([]);
+    const waiting = connect(other, "127.0.0.1");
+    waiting.on("error", () => {});
+    await once(waiting, "connect");
+    await prepared.drop();
+    expect(await untilClosed(waiting)).toBe("");
+    expect(service.bindings()).toEqual(bound);
+    expect(await say(client, "NOOP")).toBe("250 old NOOP\r\n");
+    expect(await read(dial(service))).toContain("220 old");
+  });
+
+  test("who connects between prepare and take is served by what is taken", async () => {
+    const { service } = bench();
+    const port = await freePort();
+    const prepared = await service.prepare(
+      config([receiveConnector({ name: "new", bindings: [{ address: "127.0.0.1", port }] })]),
+    );
+    const early = connect(port, "127.0.0.1");
+    clients.add(early);
+    const greeting = read(early);
+    await once(early, "connect");
+    prepared.take();
+    expect(await greeting).toContain("220 new");
   });
 
   test("an address this machine does not have is named", async () => {
@@ -380,6 +417,15 @@ describe("drain() and close()", () => {
     expect(drained).toBe(false);
     begun[1]!.transaction = false;
     await drain;
+  });
+
+  test("a service that drains no more takes mail again", async () => {
+    const { service } = bench();
+    await service.apply(config([receiveConnector({ name: "c" })]));
+    service.setDraining(true);
+    expect(await untilClosed(dial(service))).toContain("421 4.3.2");
+    service.setDraining(false);
+    expect(await read(dial(service))).toContain("220 c");
   });
 
   test("a handshake that ends while the service drains becomes a session that is shut down", async () => {

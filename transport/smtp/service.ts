@@ -10,7 +10,7 @@ import { endpointsOf } from "./binding.ts";
 import { type InForce, prepare } from "./in-force.ts";
 import { MessageRate, SessionCounts } from "./limits.ts";
 import { Listeners } from "./listener.ts";
-import type { PressureLevel, SmtpConfig, SmtpDeps, SmtpService } from "./mod.ts";
+import type { PreparedSmtp, PressureLevel, SmtpConfig, SmtpDeps, SmtpService } from "./mod.ts";
 import { startSession } from "./session.ts";
 import { CertificateStore } from "./tls.ts";
 
@@ -29,7 +29,7 @@ class Service {
   #pressure: { readonly level: PressureLevel; readonly sinceMs: number } = { level: "normal", sinceMs: 0 };
   #draining = false;
   #closed = false;
-  #lastApply: Promise<unknown> = Promise.resolve();
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: SmtpDeps, start: StartSession) {
     this.#deps = deps;
@@ -51,11 +51,18 @@ class Service {
     );
   }
 
-  apply(config: SmtpConfig): Promise<readonly Diagnostic[]> {
-    const turn = this.#lastApply.then(() => this.#apply(config));
+  prepare(config: SmtpConfig): Promise<PreparedSmtp> {
+    const over = Promise.withResolvers<void>();
+    const turn = this.#lastTurn.then(() => this.#prepare(config, over.resolve));
     // The next turn begins whatever became of this one; its caller hears of it.
-    this.#lastApply = turn.catch(() => undefined);
+    this.#lastTurn = turn.then(() => over.promise).catch(() => undefined);
     return turn;
+  }
+
+  async apply(config: SmtpConfig): Promise<readonly Diagnostic[]> {
+    const { diagnostics, take } = await this.prepare(config);
+    take();
+    return diagnostics;
   }
 
   bindings() {
@@ -66,17 +73,22 @@ class Service {
     if (level !== this.#pressure.level) this.#pressure = { level, sinceMs: this.#deps.clock.now() };
   }
 
+  setDraining(draining: boolean): void {
+    this.#draining = draining;
+    if (draining) for (const session of this.#sessions) session.shutdown();
+  }
+
   async drain(): Promise<void> {
-    this.#shutDownSessions();
+    this.setDraining(true);
     await this.#until(() => ![...this.#sessions].some((session) => session.inTransaction()));
   }
 
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
-    await this.#lastApply;
+    await this.#lastTurn;
     this.#listeners.close();
     const deadline = this.#deps.clock.now() + graceMs;
-    this.#shutDownSessions();
+    this.setDraining(true);
     await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
     // Their sessions end with them.
     for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy();
@@ -87,24 +99,30 @@ class Service {
     return { sessions: this.#sessions.size, byConnector: this.#counts.byConnector() };
   }
 
-  async #apply(config: SmtpConfig): Promise<readonly Diagnostic[]> {
+  async #prepare(config: SmtpConfig, over: () => void): Promise<PreparedSmtp> {
     if (this.#closed) throw new Error("Cannot apply a configuration: the service is closed");
-    const { inForce, diagnostics } = prepare(config, this.#certificates, this.#deps.clock.now());
-    // In force before the first listener opens: a client may be faster than this function.
-    this.#inForce = inForce;
-    const bindFaults = await this.#listeners.apply(endpointsOf(inForce.table));
-    return [...diagnostics, ...bindFaults];
+    const { inForce, diagnostics, keep } = prepare(config, this.#certificates, this.#deps.clock.now());
+    const opening = await this.#listeners.prepare(endpointsOf(inForce.table));
+    return {
+      diagnostics: [...diagnostics, ...opening.diagnostics],
+      take: () => {
+        keep();
+        // In force before the first connection of a new socket is served.
+        this.#inForce = inForce;
+        opening.take();
+        over();
+      },
+      drop: async () => {
+        await opening.drop();
+        over();
+      },
+    };
   }
 
   #current(): InForce {
     if (this.#inForce === undefined)
       throw new Error("Cannot serve a connection: no configuration is in force");
     return this.#inForce;
-  }
-
-  #shutDownSessions(): void {
-    this.#draining = true;
-    for (const session of this.#sessions) session.shutdown();
   }
 
   async #until(holds: () => boolean): Promise<void> {
@@ -116,9 +134,11 @@ class Service {
 export function createSmtpService(deps: SmtpDeps, start: StartSession = startSession): SmtpService {
   const service = new Service(deps, start);
   return {
+    prepare: (config) => service.prepare(config),
     apply: (config) => service.apply(config),
     bindings: () => service.bindings(),
     setPressure: (level) => service.setPressure(level),
+    setDraining: (draining) => service.setDraining(draining),
     drain: () => service.drain(),
     close: (graceMs) => service.close(graceMs),
     stats: () => service.stats(),

@@ -75,7 +75,7 @@ describe("CertificateStore", () => {
     { name: "no server name gets the first", servername: "", want: "other.example" },
     { name: "an unknown one too", servername: "x.invalid", want: "other.example" },
   ])("$name", async ({ servername, want }) => {
-    const { byConnector, diagnostics } = new CertificateStore().apply(
+    const { byConnector, diagnostics } = new CertificateStore().prepare(
       [connector("other", "wild", "mx")],
       secrets({ other, wild, mx }),
       now,
@@ -86,7 +86,7 @@ describe("CertificateStore", () => {
 
   test("of two certificates for one name the first is used", () => {
     const pair = { ...mx, cert: `${mx.cert}\n` };
-    const { byConnector } = new CertificateStore().apply(
+    const { byConnector } = new CertificateStore().prepare(
       [connector("other", "mx", "again"), { ...connector("mx"), name: "d" }],
       secrets({ other, mx, again: pair }),
       now,
@@ -96,11 +96,11 @@ describe("CertificateStore", () => {
 
   test("the same content keeps its context, new content gets a new one", () => {
     const store = new CertificateStore();
-    const contextOf = (pair: CertificateAndKey) =>
-      store
-        .apply([connector("mx")], secrets({ mx: pair }), now)
-        .byConnector.get("c")
-        ?.context("");
+    const contextOf = (pair: typeof mx) => {
+      const { byConnector, keep } = store.prepare([connector("mx")], secrets({ mx: pair }), now);
+      keep();
+      return byConnector.get("c")?.context("");
+    };
     const first = contextOf(mx);
     expect(contextOf({ ...mx })).toBe(first);
     expect(contextOf(other)).not.toBe(first);
@@ -122,11 +122,9 @@ describe("CertificateStore", () => {
     },
   ])("$name leaves the last good one in force and is named", ({ pair, reason }) => {
     const store = new CertificateStore();
-    const good = store
-      .apply([connector("mx")], secrets({ mx }), now)
-      .byConnector.get("c")
-      ?.context("");
-    const { byConnector, diagnostics } = store.apply(
+    const good = store.prepare([connector("mx")], secrets({ mx }), now);
+    good.keep();
+    const { byConnector, diagnostics } = store.prepare(
       [connector("mx")],
       secrets(pair ? { mx: pair } : {}),
       now,
@@ -135,16 +133,16 @@ describe("CertificateStore", () => {
       { object: "ReceiveConnector/c", path: "spec.tls.certificateRefs[0]", reason, severity: "error" },
     ]);
     expect(diagnostics[0]?.message).toContain("last good");
-    expect(byConnector.get("c")?.context("")).toBe(good);
+    expect(byConnector.get("c")?.context("")).toBe(good.byConnector.get("c")?.context(""));
     // Without a last good one there is nothing to offer.
-    const fresh = new CertificateStore().apply([connector("mx")], secrets(pair ? { mx: pair } : {}), now);
+    const fresh = new CertificateStore().prepare([connector("mx")], secrets(pair ? { mx: pair } : {}), now);
     expect(fresh.byConnector.get("c")?.context("")).toBeUndefined();
     expect(fresh.diagnostics[0]?.message).not.toContain("last good");
   });
 
   test("no fault quotes the key", () => {
     const pair = { cert: mx.cert, key: mx.key.slice(0, 60) };
-    const { diagnostics } = new CertificateStore().apply([connector("mx")], secrets({ mx: pair }), now);
+    const { diagnostics } = new CertificateStore().prepare([connector("mx")], secrets({ mx: pair }), now);
     expect(JSON.stringify(diagnostics)).not.toContain(mx.key.slice(28, 60));
   });
 
@@ -152,7 +150,7 @@ describe("CertificateStore", () => {
     { name: "an expired one", pair: expired, reason: "CertificateExpired" },
     { name: "one of tomorrow", pair: future, reason: "CertificateNotYetValid" },
   ])("$name is in force, with a warning", ({ pair, reason }) => {
-    const { byConnector, diagnostics } = new CertificateStore().apply(
+    const { byConnector, diagnostics } = new CertificateStore().prepare(
       [connector("s")],
       secrets({ s: pair }),
       now,
@@ -162,15 +160,22 @@ describe("CertificateStore", () => {
   });
 
   test("a fault of one Secret leaves the connector the others", async () => {
-    const { byConnector } = new CertificateStore().apply([connector("gone", "mx")], secrets({ mx }), now);
+    const { byConnector } = new CertificateStore().prepare([connector("gone", "mx")], secrets({ mx }), now);
     expect(await subjectOf(byConnector.get("c")?.context(""))).toContain("mx.contoso.example");
+  });
+
+  test("what is not kept is not the last good one", () => {
+    const store = new CertificateStore();
+    store.prepare([connector("mx")], secrets({ mx }), now);
+    const { byConnector } = store.prepare([connector("mx")], new Map(), now);
+    expect(byConnector.get("c")?.context("")).toBeUndefined();
   });
 
   test("a Secret that no connector names any more is forgotten", () => {
     const store = new CertificateStore();
-    store.apply([connector("mx")], secrets({ mx }), now);
-    store.apply([connector()], new Map(), now);
-    const { byConnector } = store.apply([connector("mx")], new Map(), now);
+    store.prepare([connector("mx")], secrets({ mx }), now).keep();
+    store.prepare([connector()], new Map(), now).keep();
+    const { byConnector } = store.prepare([connector("mx")], new Map(), now);
     expect(byConnector.get("c")?.context("")).toBeUndefined();
   });
 });

@@ -33,20 +33,21 @@ type Fault = Pick<Diagnostic, "reason" | "message" | "severity">;
 export class CertificateStore {
   #lastGood: ReadonlyMap<SecretName, Certificate> = new Map();
 
-  /** Loads what is new, forgets what no connector names any more. */
-  apply(
+  /** Loads what is new. Nothing of it counts before keep(), which forgets what no connector names any more. */
+  prepare(
     connectors: readonly ReceiveConnectorEntry[],
     secrets: Secrets,
     nowMs: number,
   ): {
     readonly byConnector: ReadonlyMap<string, ServerCertificates>;
     readonly diagnostics: readonly Diagnostic[];
+    keep(): void;
   } {
     const loaded = new Map<SecretName, { certificate: Certificate | undefined; fault: Fault | undefined }>();
     for (const secret of new Set(connectors.flatMap(({ tls }) => tls.certificates))) {
       loaded.set(secret, load(secret, secrets, { lastGood: this.#lastGood.get(secret), nowMs }));
     }
-    this.#lastGood = new Map(
+    const good = new Map(
       [...loaded].flatMap(([secret, { certificate }]) =>
         certificate === undefined ? [] : [[secret, certificate]],
       ),
@@ -59,9 +60,12 @@ export class CertificateStore {
       }),
     );
     const byConnector = new Map(
-      connectors.map(({ name, tls }) => [name, serverCertificates(tls, this.#lastGood)] as const),
+      connectors.map(({ name, tls }) => [name, serverCertificates(tls, good)] as const),
     );
-    return { byConnector, diagnostics };
+    const keep = () => {
+      this.#lastGood = good;
+    };
+    return { byConnector, diagnostics, keep };
   }
 }
 
