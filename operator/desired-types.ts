@@ -1,0 +1,43 @@
+/** What desired.ts is given and gives back. No code. */
+import type { MailTransport } from "../crds/mod.ts";
+import type { KubeObject, OwnerReference } from "../lib/kube/types.ts";
+import type { Snapshot } from "../snapshot/mod.ts";
+
+/** An object to be applied as it stands. */
+export interface DesiredObject extends KubeObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+export interface DesiredInput {
+  readonly transport: MailTransport;
+  /** Its receive and send connectors, for ports; undefined: nothing is compiled yet. */
+  readonly snapshot: Pick<Snapshot, "receiveConnectors" | "sendConnectors"> | undefined;
+  /** From decideDrain(). */
+  readonly replicas: number;
+  /** Secrets that the pods may read, by name. */
+  readonly keysSecrets: readonly string[];
+  readonly owner: OwnerReference;
+  /** Image of transports that name none. */
+  readonly defaults: { readonly image: string };
+  /** The StatefulSet as it stands: what cannot be changed in it is kept. */
+  readonly live: KubeObject | undefined;
+  /** Volumes of the queue as they stand, by name. */
+  readonly claims: readonly QueueClaim[];
+}
+
+/** A PersistentVolumeClaim of a queue. */
+export interface QueueClaim {
+  readonly name: string;
+  /** spec.resources.requests.storage. */
+  readonly size: string;
+}
+
+export interface Desired {
+  /** In the order they should be applied in: what pods need first. */
+  readonly objects: readonly DesiredObject[];
+  /** Volumes to enlarge: patch spec.resources.requests.storage to `size`, before all else. */
+  readonly growth: readonly QueueClaim[];
+  /** What cannot be had as asked for, a sentence each; for TransportFacts.applyFaults. */
+  readonly faults: readonly string[];
+}
