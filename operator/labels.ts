@@ -14,7 +14,7 @@ export function selectorLabels(transport: string): Labels {
 }
 
 /** Labels of every owned object. */
-export function objectLabels(transport: string): Labels {
+export function labelsOf(transport: string): Labels {
   return { ...selectorLabels(transport), "app.kubernetes.io/managed-by": "postroom-operator" };
 }
 
