@@ -10,11 +10,13 @@
 import { type AnyResource, objectName, qualifiedName, type TransportRule } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { type AttachedResource, attachResources, namespaceOf } from "./attach.ts";
+import type { PackedSnapshot } from "./chunks.ts";
+import type { CompileMemory } from "./compile-memory.ts";
 import { type Candidate, settleDomains, settleRanges } from "./conflicts.ts";
 import { compileReceiveConnector, compileSendConnector } from "./connectors.ts";
-import { sealSnapshot } from "./digest.ts";
 import { checkRecipients, checkRoutes, compileAcceptedDomain } from "./domains.ts";
 import { dropped, fallBack, type Held, holdEntries, type LastGoodInput } from "./last-good.ts";
+import { packSnapshot } from "./pack.ts";
 import { byName, byRuleOrder, HELD, rank } from "./precedence.ts";
 import { compileRule, type KnownConnectors } from "./rules.ts";
 import type { RuleEntry, Secrets, Snapshot, TransportEntry } from "./schema.ts";
@@ -33,11 +35,19 @@ export interface CompileInput {
   readonly incomplete?: boolean | undefined;
   /** Secrets that exist; undefined: not known, not checked. */
   readonly secrets?: Secrets | undefined;
+  /** Name -> labels of the namespaces that are known, for MailTransport.spec.allowedNamespaces. */
+  readonly namespaces?: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined;
+  /** ms since 1970; undefined: certificates are not checked for their dates. */
+  readonly now?: number | undefined;
+  /** Makes what did not change since the last compilation of this transport cost next to nothing; never changes a result. */
+  readonly memory?: CompileMemory | undefined;
 }
 
 export interface CompileResult {
   /** undefined: there is no transport to compile for. */
   readonly snapshot: Snapshot | undefined;
+  /** The same in chunks; undefined: there is none. */
+  readonly packed: PackedSnapshot | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -45,7 +55,7 @@ export function compileSnapshot(input: CompileInput): CompileResult {
   const lastGood = lastGoodInput(input);
   const selected = selectTransport(input.resources, input.transport, lastGood);
   const diagnostics: Diagnostic[] = [...selected.diagnostics];
-  if (!selected.ok) return { snapshot: undefined, diagnostics };
+  if (!selected.ok) return { snapshot: undefined, packed: undefined, diagnostics };
   const transport = selected.value;
   const { attached, ...attachment } = attachResources(input.resources, transport.name);
   const report = <Result extends { readonly diagnostics: readonly Diagnostic[] }>(result: Result): Result => {
@@ -97,7 +107,9 @@ export function compileSnapshot(input: CompileInput): CompileResult {
     acceptedDomains: domains,
     rules,
   };
-  return { snapshot: sealSnapshot(content), diagnostics: diagnostics.sort(byObject) };
+  const packed = packSnapshot(content, input.memory?.pack);
+  const snapshot = { version: 1, digest: packed.digest, ...content } as const;
+  return { snapshot, packed, diagnostics: diagnostics.sort(byObject) };
 }
 
 function lastGoodInput({ resources, previous, broken, incomplete }: CompileInput): LastGoodInput {
@@ -165,10 +177,7 @@ function compileRules(
 }
 
 function orderRules(candidates: readonly Candidate<RuleEntry>[]): RuleEntry[] {
-  return candidates
-    .map(({ entry, rank: { name, createdAt } }) => ({ entry, name, createdAt, priority: entry.priority }))
-    .sort(byRuleOrder)
-    .map(({ entry }) => entry);
+  return candidates.map(({ entry }) => entry).sort(byRuleOrder);
 }
 
 function ofKind<Kind extends AttachedResource["kind"]>(

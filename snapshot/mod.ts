@@ -3,10 +3,17 @@
  *
  * @module
  */
+
+export { canonicalJson } from "./canonical-json.ts";
 export { type CheckResult, checkManifests, locateDiagnostics } from "./check-manifests.ts";
+export { decodeChunk, encodeChunk } from "./chunk-codec.ts";
+export { indexDigests, type PackedSnapshot } from "./chunks.ts";
 export { type CompileInput, type CompileResult, compileSnapshot } from "./compile.ts";
-export { canonicalJson, parseSnapshot } from "./digest.ts";
+export { CompileMemory } from "./compile-memory.ts";
+export { parseSnapshot } from "./digest.ts";
 export { createDomainTable, type DomainTable, type RecipientRecord } from "./domain-table.ts";
+export { entriesByObject } from "./entries.ts";
+export { PackMemory, packSnapshot } from "./pack.ts";
 export type {
   AcceptedDomainEntry,
   ReceiveConnectorEntry,
@@ -17,3 +24,4 @@ export type {
   Snapshot,
   TransportEntry,
 } from "./schema.ts";
+export { UnpackMemory, unpackSnapshot } from "./unpack.ts";

@@ -1,6 +1,7 @@
 /** TransportRule to RuleEntry: dates in ms, connectors resolved to namespace/name. Pure. */
 import { qualifiedName, type TransportRule } from "../crds/mod.ts";
 import type { Compiled, Diagnostic } from "../lib/diagnostics.ts";
+import { timeOf } from "./precedence.ts";
 import type { RuleEntry } from "./schema.ts";
 
 /** namespace/name of the connectors in force. */
@@ -22,6 +23,7 @@ export function compileRule(resource: TransportRule, known: KnownConnectors): Co
   const value: RuleEntry = {
     ...rest,
     name: qualifiedName(resource),
+    createdAt: timeOf(resource.metadata.creationTimestamp),
     conditions: rest.conditions,
     exceptions: rest.exceptions,
     activationDate: toTime(activationDate),

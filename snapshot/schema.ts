@@ -113,6 +113,8 @@ export interface AcceptedDomainEntry {
 export interface RuleEntry {
   readonly name: string;
   readonly priority: number;
+  /** Milliseconds since 1970; undefined: not known. Of rules of one priority the older goes first. */
+  readonly createdAt: number | undefined;
   readonly mode: "Enforce" | "Audit";
   /** Milliseconds since 1970; undefined: no bound. */
   readonly activationDate: number | undefined;
@@ -128,7 +130,7 @@ export interface RuleEntry {
 
 export interface Snapshot {
   readonly version: 1;
-  /** sha256 of the canonical JSON of everything but this field, hex. */
+  /** sha256 of the index of its chunks (chunks.ts), hex. */
   readonly digest: string;
   readonly transport: TransportEntry;
   readonly receiveConnectors: readonly ReceiveConnectorEntry[];

@@ -13,7 +13,8 @@ interface Room {
   readonly packages?: readonly string[];
 }
 
-const PURE_NODE = ["node:url", "node:crypto", "node:buffer"];
+/** node:zlib: compression of a text in memory is a function of it. */
+const PURE_NODE = ["node:url", "node:crypto", "node:buffer", "node:zlib"];
 const ROOMS: Readonly<Record<string, Room>> = {
   lib: { may: [], packages: ["pino", "prom-client", "pkijs", "asn1js", "ipaddr.js"] },
   "lib/kube": { may: ["lib"], packages: ["@kubernetes/client-node"] },

@@ -93,6 +93,7 @@ export function rule({ name = "r", activationDate, expiryDate, ...spec }: RuleIn
     name,
     conditions: parsed.conditions,
     exceptions: parsed.exceptions,
+    createdAt: undefined,
     activationDate: time(parsed.activationDate),
     expiryDate: time(parsed.expiryDate),
   };
