@@ -16,6 +16,7 @@ export interface KubeAssets {
 }
 
 export const KUBE_VERSION = "1.34.4";
+export const ETCD_VERSION = "3.6.6";
 /** Where a build puts them. */
 export const KUBE_CACHE = join(homedir(), ".cache/postroom/kube", KUBE_VERSION);
 
