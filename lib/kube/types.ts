@@ -47,12 +47,14 @@ export interface OwnerReference {
 
 /** How to reach and to convince the API server. Asked before each connection and request: files rotate. */
 export interface KubeAuth {
-  /** https://host:port, no path at the end. */
+  /** https://host:port; a proxy such as Rancher's may want a path behind it. */
   readonly server: string;
   /** Namespace of the context or the pod. */
   readonly namespace: string;
   /** TLS material and headers (authorization) for the next request. Rejects when they cannot be had. */
   credentials(): Promise<KubeCredentials>;
+  /** The API server answered 401: what is remembered is not good any more. */
+  refused?(): void;
 }
 
 export interface KubeCredentials {
