@@ -189,7 +189,7 @@ describe("createLeaderElector()", () => {
     await pass(10_000, () => !a.elector.isLeader);
     expect(a.elector.isLeader).toBe(false);
     expect(b.elector.isLeader).toBe(false);
-    await pass(10_000, () => b.elector.isLeader);
+    await pass(15_000, () => b.elector.isLeader);
     expect(b.elector.isLeader).toBe(true);
     expect(told).toEqual(["a elected", "a lost", "b elected"]);
     expect(server.spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
