@@ -22,8 +22,6 @@ export interface DesiredInput {
   readonly defaults: { readonly image: string };
   /** The StatefulSet as it stands: what cannot be changed in it is kept. */
   readonly live: KubeObject | undefined;
-  /** Volumes of the queue as they stand, by name. */
-  readonly claims: readonly QueueClaim[];
 }
 
 /** A PersistentVolumeClaim of a queue. */
@@ -36,7 +34,7 @@ export interface QueueClaim {
 export interface Desired {
   /** In the order they should be applied in: what pods need first. */
   readonly objects: readonly DesiredObject[];
-  /** Volumes to enlarge: patch spec.resources.requests.storage to `size`, before all else. */
+  /** Volumes that shall have `size`, where they are smaller; before all else: a full disk holds up everything. */
   readonly growth: readonly QueueClaim[];
   /** What cannot be had as asked for, a sentence each; for TransportFacts.applyFaults. */
   readonly faults: readonly string[];
