@@ -7,27 +7,12 @@
  * @module
  */
 import { domains, type MailOptions, mail, part, rule } from "../test/helpers/rules.ts";
+import { missCondition } from "./rule-shapes.ts";
 import { compileRules, type PolicyInput, type RuleSet } from "../transport/policy/mod.ts";
 
 const SIZES = [10, 100, 1_000, 10_000];
 const VOCABULARY =
   "the quick brown fox jumps over a lazy dog while we discuss the budget of next quarter".split(" ");
-
-/** One rule in ten thousand shapes; each names something that no message here has. */
-const KINDS: readonly ((n: number) => object)[] = [
-  (n) => ({ senderDomainIs: [`sender${n}.example`] }),
-  (n) => ({ from: [`user${n}@partner.example`], fromScope: "NotInOrganization" }),
-  (n) => ({ sentTo: [`nobody${n}@contoso.example`] }),
-  (n) => ({ recipientDomainIs: [`customer${n}.example`], hasAttachment: true }),
-  (n) => ({ subjectContainsWords: [`project${n}`, `code name ${n}`] }),
-  (n) => ({ subjectOrBodyContainsWords: [`secret${n}`], sentToScope: "NotInOrganization" }),
-  (n) => ({ subjectOrBodyMatchesPatterns: [`account-${n}\\s+\\d{6,}`] }),
-  (n) => ({ headerContainsWords: { header: "X-Campaign", words: [`wave${n}`] } }),
-  (n) => ({ senderIpRanges: [`10.${(n >> 8) & 255}.${n & 255}.0/24`] }),
-  (n) => ({ attachmentExtensionMatchesWords: [`ext${n}`] }),
-  (n) => ({ stampIs: { name: "List", values: [`block${n}`] } }),
-  (n) => ({ anyOf: [{ subjectContainsWords: [`alpha${n}`] }, { senderDomainIs: [`beta${n}.example`] }] }),
-];
 
 function buildRules(size: number): RuleSet {
   const matching = Array.from({ length: 10 }, (_, n) =>
@@ -38,7 +23,7 @@ function buildRules(size: number): RuleSet {
     }),
   );
   const others = Array.from({ length: size - 10 }, (_, n) =>
-    rule({ name: `miss${n}`, conditions: KINDS[n % KINDS.length]!(n), actions: { setScl: 1 } }),
+    rule({ name: `miss${n}`, conditions: missCondition(n), actions: { setScl: 1 } }),
   );
   return compileRules([...matching, ...others], { domains });
 }

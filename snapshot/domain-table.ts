@@ -1,5 +1,5 @@
 /**
- * DomainTable: which accepted domain holds an address, and what is known of the recipient. Built once per snapshot. Pure.
+ * DomainTable: which accepted domain holds an address, and what is known of the recipient. Pure.
  *
  * A recipient counts only in the object that holds its domain: nobody lists, aliases or forwards the
  * addresses of a domain that another object won. Text that is no address is left out; compile reports both.
@@ -39,19 +39,22 @@ export type CreateDomainTable = (entries: readonly AcceptedDomainEntry[], hostna
 
 type Find = DomainTable["find"];
 
-const MAILBOX: RecipientRecord = { kind: "mailbox" };
+/** Recipients of one entry by addressKey. */
+type Records = ReadonlyMap<string, RecipientRecord>;
 
-/** Builds the table: O(domains + recipients); find is O(labels), lookup and classify O(labels). */
+const MAILBOX: RecipientRecord = { kind: "mailbox" };
+const NO_RECORDS: Records = new Map();
+/** Entries stay the same objects from snapshot to snapshot, and 100,000 recipients take a while to read. */
+const recordsByEntry = new WeakMap<AcceptedDomainEntry, Records>();
+
+/** Builds the table: O(domains + recipients of new entries); find is O(labels), lookup and classify O(labels). */
 export const createDomainTable: CreateDomainTable = (entries, hostname = "") => {
   const find = indexDomains(entries);
-  const records = indexRecipients(entries, find);
-  const postmaster = barePostmaster(entries);
-  if (postmaster !== undefined) {
-    records.set("postmaster@", postmaster);
-    // DSNs come from there: who answers one must reach somebody.
-    if (find(hostname) === undefined) records.set(`postmaster@${hostname.toLowerCase()}`, postmaster);
-  }
+  for (const entry of entries) recordsOf(entry);
+  const own = ownRecords(entries, hostname, find);
   const lookup = (address: Address) => {
+    const holder = find(address.domain);
+    const records = holder === undefined ? own : recordsOf(holder);
     const plain = withoutSubAddress(address);
     return records.get(addressKey(address)) ?? (plain && records.get(addressKey(plain)));
   };
@@ -95,15 +98,20 @@ function nearestParent(parents: ReadonlyMap<string, AcceptedDomainEntry>, domain
 }
 
 /** Where an address is listed twice, a forward wins over a group, a group over an alias, an alias over a mailbox. */
-function indexRecipients(entries: readonly AcceptedDomainEntry[], find: Find): Map<string, RecipientRecord> {
+function recordsOf(entry: AcceptedDomainEntry): Records {
+  const { addresses, aliases, groups, forwards } = entry.recipients;
+  if (addresses.length + aliases.length + groups.length + forwards.length === 0) return NO_RECORDS;
+  const known = recordsByEntry.get(entry);
+  if (known !== undefined) return known;
   const records = new Map<string, RecipientRecord>();
-  for (const entry of entries) {
-    const add = (text: string, record: RecipientRecord) => {
-      const address = parseAddress(text);
-      if (address !== undefined && find(address.domain) === entry) records.set(addressKey(address), record);
-    };
-    addRecipients(entry, add);
-  }
+  addRecipients(entry, (text, record) => {
+    const address = parseAddress(text);
+    if (address === undefined) return;
+    const key = addressKey(address);
+    // Most are written as their key: then one string serves for both.
+    records.set(key === text ? text : key, record);
+  });
+  recordsByEntry.set(entry, records);
   return records;
 }
 
@@ -125,6 +133,16 @@ function addRecipients(
     const keepCopy = deliverToMailboxAndForward || targets.length === 0;
     add(address, { kind: "forward", targets, keepCopy });
   }
+}
+
+/** Recipients whose domain no entry holds. */
+function ownRecords(entries: readonly AcceptedDomainEntry[], hostname: string, find: Find): Records {
+  const postmaster = barePostmaster(entries);
+  if (postmaster === undefined) return NO_RECORDS;
+  const records = new Map([["postmaster@", postmaster]]);
+  // DSNs come from there: who answers one must reach somebody.
+  if (find(hostname) === undefined) records.set(`postmaster@${hostname.toLowerCase()}`, postmaster);
+  return records;
 }
 
 /** RFC 5321 §4.5.1: <postmaster> without a domain is the postmaster of the first Authoritative domain. */

@@ -40,26 +40,73 @@ export interface PipelineDeps {
   onAgent(trace: AgentTrace): void;
 }
 
-/** Builds everything a snapshot needs to run. Throws when it cannot: then the old pipeline stays. */
-export function buildPipeline(snapshot: Snapshot, secrets: Secrets, deps: PipelineDeps): Pipeline {
-  const domains = createDomainTable(snapshot.acceptedDomains, snapshot.transport.hostname);
-  const agentDeps: AgentDeps = { now: deps.clock.now, domains, resolver: deps.resolver, log: deps.log };
+/**
+ * Builds everything a snapshot needs to run. Throws when it cannot: then the old pipeline stays.
+ *
+ * `before`: the pipeline in force, built with the same deps. What depends on nothing that changed is taken from it; so
+ * agents keep what they know of open sessions.
+ */
+export function buildPipeline(
+  snapshot: Snapshot,
+  secrets: Secrets,
+  deps: PipelineDeps,
+  before?: Pipeline,
+): Pipeline {
+  const domains = buildDomains(snapshot, before);
   return {
     snapshot,
     secrets,
     domains,
-    router: createRouter(snapshot.sendConnectors, domains),
-    rules: compileRules(snapshot.rules, { domains }),
-    agents: createAgentChain(snapshot.transport.agents, {
-      registry: deps.agents ?? builtInAgents,
-      deps: agentDeps,
-      clock: deps.clock,
-      timeoutMs: snapshot.transport.limits.agentTimeoutMs,
-      disabledFor: disabledAgents(snapshot),
-      trace: deps.onAgent,
-    }),
-    sendConnectors: new Map(snapshot.sendConnectors.map((connector) => [connector.name, connector])),
+    rules: before?.rules.next(snapshot.rules, domains) ?? compileRules(snapshot.rules, { domains }),
+    agents: buildAgents(snapshot, { deps, domains, before }),
+    ...buildRoutes(snapshot, domains, before),
   };
+}
+
+function buildDomains({ acceptedDomains, transport }: Snapshot, before: Pipeline | undefined): DomainTable {
+  const old = before?.snapshot;
+  const isSame =
+    sameItems(old?.acceptedDomains, acceptedDomains) && old?.transport.hostname === transport.hostname;
+  return before !== undefined && isSame
+    ? before.domains
+    : createDomainTable(acceptedDomains, transport.hostname);
+}
+
+function buildRoutes(
+  { sendConnectors }: Snapshot,
+  domains: DomainTable,
+  before: Pipeline | undefined,
+): Pick<Pipeline, "router" | "sendConnectors"> {
+  const isSame = before?.domains === domains && sameItems(before.snapshot.sendConnectors, sendConnectors);
+  if (before !== undefined && isSame) return { router: before.router, sendConnectors: before.sendConnectors };
+  return {
+    router: createRouter(sendConnectors, domains),
+    sendConnectors: new Map(sendConnectors.map((connector) => [connector.name, connector])),
+  };
+}
+
+function buildAgents(
+  snapshot: Snapshot,
+  { deps, domains, before }: { deps: PipelineDeps; domains: DomainTable; before: Pipeline | undefined },
+): AgentChain {
+  const isSame = before?.domains === domains && agentSettings(before.snapshot) === agentSettings(snapshot);
+  if (before !== undefined && isSame) return before.agents;
+  return createAgentChain(snapshot.transport.agents, {
+    registry: deps.agents ?? builtInAgents,
+    deps: { now: deps.clock.now, domains, resolver: deps.resolver, log: deps.log },
+    clock: deps.clock,
+    timeoutMs: snapshot.transport.limits.agentTimeoutMs,
+    disabledFor: disabledAgents(snapshot),
+    trace: deps.onAgent,
+  });
+}
+
+/** All of a snapshot that the agent chain is made of, but for the domains; to be compared. */
+function agentSettings({ transport, receiveConnectors }: Snapshot): string {
+  const disabled = receiveConnectors
+    .filter((connector) => connector.disabledAgents.length > 0)
+    .map((connector) => [connector.name, connector.disabledAgents]);
+  return JSON.stringify([transport.agents, transport.limits.agentTimeoutMs, disabled]);
 }
 
 function disabledAgents(snapshot: Snapshot): (connector: string) => ReadonlySet<string> {
@@ -70,4 +117,9 @@ function disabledAgents(snapshot: Snapshot): (connector: string) => ReadonlySet<
       .map((connector) => [connector.name, new Set(connector.disabledAgents)]),
   );
   return (connector) => sets.get(connector) ?? none;
+}
+
+/** True when both hold the very same objects in the same order. */
+function sameItems<Item>(a: readonly Item[] | undefined, b: readonly Item[]): boolean {
+  return a?.length === b.length && b.every((item, at) => item === a[at]);
 }

@@ -2,6 +2,8 @@
 import type { Address } from "../../mail/address.ts";
 import type { Message, Priority, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
+import type { DomainTable } from "../../snapshot/domain-table.ts";
+import type { RuleEntry } from "../../snapshot/schema.ts";
 
 export { compileRules, type RuleDeps } from "./compile.ts";
 export type { RegexpEngine } from "./rule.ts";
@@ -83,4 +85,6 @@ export interface RuleSet {
   /** Some active rule looks at text or attachments. */
   readonly needsMime: boolean;
   apply(input: PolicyInput, options?: { readonly explain?: boolean }): PolicyDecision;
+  /** The rule set of other entries. What is in both, the very same objects, is not compiled again; this one stays as it is. */
+  next(entries: readonly RuleEntry[], domains: DomainTable): RuleSet;
 }

@@ -131,8 +131,9 @@ export function measured(measure: Measure, view: MessageView): Measured {
   return view.memo(`measure:${measure.name}`, () => measure.measure(view));
 }
 
+/** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */
 function firstCommon(wanted: ReadonlySet<string>, has: ReadonlySet<string>): string | undefined {
-  const [few, many] = wanted.size < has.size ? [wanted, has] : [has, wanted];
-  for (const value of few) if (many.has(value)) return value;
+  if (has.size < wanted.size && has.isDisjointFrom(wanted)) return undefined;
+  for (const value of wanted) if (has.has(value)) return value;
   return undefined;
 }

@@ -1,31 +1,24 @@
 /**
  * Rule index: the rules that could hold for a message, found by what the message has.
  *
- * Each rule stands under the keys of its most selective predicate (an address before a word, a word before a scope).
- * A message lacks the keys of nearly all rules, and those it lacks are never looked at. A rule without any predicate
+ * Each rule stands under its keys (index-keys.ts). A message lacks the keys of nearly all rules, and those it lacks are never looked at. A rule without any predicate
  * that has keys is always looked at.
  *
  * @module
  */
-import {
-  type Facet,
-  facetValues,
-  type IndexKey,
-  type Measure,
-  measured,
-  type Predicate,
-} from "./predicate.ts";
+import { type Facet, facetValues, type IndexKey, type Measure, measured } from "./predicate.ts";
 import type { CompiledRule } from "./rule.ts";
 import type { MessageView } from "./view.ts";
 
 export interface RuleIndex {
-  /** Orders of the rules that could hold, in no order, perhaps repeated. */
+  /** Places of the rules that could hold, in no order, perhaps repeated. */
   candidates(view: MessageView): number[];
 }
 
 interface FacetIndex {
   readonly facet: Facet;
-  readonly byKey: Map<string, number[]>;
+  /** Most keys lead to one rule only, and a list for each would take most of the index. */
+  readonly byKey: Map<string, number | number[]>;
   readonly all: number[];
 }
 
@@ -35,18 +28,15 @@ interface MeasureIndex {
   readonly entries: { readonly minimum: number; readonly order: number }[];
 }
 
-const MEASURE_RANK = 7;
-
 export function createRuleIndex(rules: readonly CompiledRule[]): RuleIndex {
   const facets = new Map<string, FacetIndex>();
   const measures = new Map<string, MeasureIndex>();
   const always: number[] = [];
-  for (const rule of rules) {
-    const keys = bestKeys(rule);
-    if (keys === undefined) always.push(rule.order);
+  for (const [order, { keys }] of rules.entries()) {
+    if (keys === undefined) always.push(order);
     for (const key of keys ?? []) {
-      if (key.kind === "facet") addFacet(facets, key, rule.order);
-      else addMeasure(measures, key, rule.order);
+      if (key.kind === "facet") addFacet(facets, key, order);
+      else addMeasure(measures, key, order);
     }
   }
   for (const { entries } of measures.values()) entries.sort((a, b) => a.minimum - b.minimum);
@@ -68,9 +58,10 @@ function addFacet(
   const index: FacetIndex = facets.get(facet.name) ?? { facet, byKey: new Map(), all: [] };
   facets.set(facet.name, index);
   index.all.push(order);
-  for (const key of new Set(keys)) {
+  for (const key of keys) {
     const orders = index.byKey.get(key);
-    if (orders === undefined) index.byKey.set(key, [order]);
+    if (orders === undefined) index.byKey.set(key, order);
+    else if (typeof orders === "number") index.byKey.set(key, [orders, order]);
     else orders.push(order);
   }
 }
@@ -92,7 +83,9 @@ function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, orde
     return;
   }
   for (const value of values) {
-    for (const order of byKey.get(value) ?? []) orders.push(order);
+    const found = byKey.get(value);
+    if (typeof found === "number") orders.push(found);
+    else for (const order of found ?? []) orders.push(order);
   }
 }
 
@@ -102,29 +95,4 @@ function collectMeasure({ measure, entries }: MeasureIndex, view: MessageView, o
     if (complete && (value === undefined || value < minimum)) return;
     orders.push(order);
   }
-}
-
-/** Keys of which the message must have one for the rule to hold; undefined: there are none. */
-function bestKeys({ conditions, anyOf }: CompiledRule): readonly IndexKey[] | undefined {
-  const options = conditions.flatMap(({ index }) => (index === undefined ? [] : [[index]]));
-  const alternatives = anyOf?.map(bestOf);
-  if (alternatives?.every((index) => index !== undefined)) options.push(alternatives);
-  return options.reduce<readonly IndexKey[] | undefined>(
-    (best, keys) => (best === undefined || rank(keys) < rank(best) ? keys : best),
-    undefined,
-  );
-}
-
-function bestOf(predicates: readonly Predicate[]): IndexKey | undefined {
-  return predicates
-    .flatMap(({ index }) => index ?? [])
-    .reduce<IndexKey | undefined>(
-      (best, key) => (best === undefined || rank([key]) < rank([best]) ? key : best),
-      undefined,
-    );
-}
-
-/** The worst of them: one alternative that nearly every message has spoils the rest. */
-function rank(keys: readonly IndexKey[]): number {
-  return Math.max(0, ...keys.map((key) => (key.kind === "facet" ? key.facet.rank : MEASURE_RANK)));
 }

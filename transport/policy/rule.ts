@@ -4,19 +4,20 @@ import type { RuleEntry } from "../../snapshot/schema.ts";
 import { type CompiledActions, compileActions } from "./actions.ts";
 import type { CompiledPattern, Conditions, FactoryContext } from "./factory.ts";
 import { foldText } from "./fold.ts";
+import { bestKeys } from "./index-keys.ts";
 import { requiredLiteral } from "./literal.ts";
-import type { Predicate } from "./predicate.ts";
+import type { IndexKey, Predicate } from "./predicate.ts";
 import { compilePredicates } from "./predicates.ts";
+import { createWordScan, type WordScan } from "./word-scan.ts";
 
 /** Makes patterns; the usual one is mail/pattern.ts. Throws what is wrong with the source. */
 export interface RegexpEngine {
   compile(source: string): Pattern;
 }
 
+/** Its place in the order of evaluation is not in it: that changes when other rules come and go. */
 export interface CompiledRule {
   readonly entry: RuleEntry;
-  /** Place in the order of evaluation. */
-  readonly order: number;
   /** All must hold. */
   readonly conditions: readonly Predicate[];
   /** Of one of them, all must hold; undefined: there are none to hold. */
@@ -24,54 +25,68 @@ export interface CompiledRule {
   /** Of any of them, all must hold to release the message: each predicate by itself, and each alternative of anyOf. */
   readonly exceptions: readonly (readonly Predicate[])[];
   readonly actions: CompiledActions;
+  /** Keys of which the message must have one for the rule to hold; undefined: there are none. */
+  readonly keys: readonly IndexKey[] | undefined;
+  readonly needsMime: boolean;
 }
 
 export interface RuleCompiler {
-  compile(entry: RuleEntry, order: number): CompiledRule;
-  /** Everything that the rules compiled so far look for in texts, folded. */
-  readonly words: ReadonlySet<string>;
+  compile(entry: RuleEntry): CompiledRule;
+  /** Finds everything that the rules compiled so far look for in texts. */
+  readonly wordScan: WordScan;
+  /** Rules compiled so far. */
+  readonly count: number;
 }
 
 export function createRuleCompiler(engine: RegexpEngine = { compile: compilePattern }): RuleCompiler {
-  const words = new Set<string>();
+  let count = 0;
+  const wordScan = createWordScan();
   const patterns = new Map<string, CompiledPattern>();
   const addWord = (text: string) => {
     const folded = foldText(text.trim());
-    words.add(folded);
+    wordScan.add(folded);
     return folded;
   };
   const readPattern = (source: string): CompiledPattern => {
     const known = patterns.get(source) ?? lazyPattern(source, engine);
     patterns.set(source, known);
-    if (known.literal !== undefined) words.add(known.literal);
+    if (known.literal !== undefined) wordScan.add(known.literal);
     return known;
   };
   return {
-    words,
-    compile(entry, order) {
+    wordScan,
+    get count() {
+      return count;
+    },
+    compile(entry) {
+      count++;
       const { senderAddressLocation } = entry;
-      return compileRule(entry, order, { senderAddressLocation, addWord, compilePattern: readPattern });
+      return compileRule(entry, { senderAddressLocation, addWord, compilePattern: readPattern });
     },
   };
 }
 
-function compileRule(entry: RuleEntry, order: number, context: FactoryContext): CompiledRule {
-  const { conditions = {}, exceptions = {} } = entry;
-  const released = compilePredicates(exceptions, context, "exceptions.");
+function compileRule(entry: RuleEntry, context: FactoryContext): CompiledRule {
+  const conditions = compilePredicates(entry.conditions ?? {}, context);
+  const anyOf = entry.conditions?.anyOf && compileAlternatives(entry.conditions.anyOf, context, "anyOf");
+  const exceptions = compileExceptions(entry.exceptions ?? {}, context);
+  const predicates = [...conditions, ...(anyOf ?? []).flat(), ...exceptions.flat()];
   return {
     entry,
-    order,
-    conditions: compilePredicates(conditions, context),
-    anyOf: conditions.anyOf && compileAlternatives(conditions.anyOf, context, "anyOf"),
-    exceptions: [
-      ...released.map((predicate) => [predicate]),
-      // An empty alternative names no predicate that could release anything.
-      ...compileAlternatives(exceptions.anyOf ?? [], context, "exceptions.anyOf").filter(
-        (alternative) => alternative.length > 0,
-      ),
-    ],
+    conditions,
+    anyOf,
+    exceptions,
     actions: compileActions(entry),
+    keys: bestKeys(conditions, anyOf),
+    needsMime: predicates.some((predicate) => predicate.needsMime),
   };
+}
+
+function compileExceptions(exceptions: Conditions, context: FactoryContext): Predicate[][] {
+  const alone = compilePredicates(exceptions, context, "exceptions.");
+  const alternatives = compileAlternatives(exceptions.anyOf ?? [], context, "exceptions.anyOf");
+  // An empty alternative names no predicate that could release anything.
+  return [...alone.map((predicate) => [predicate]), ...alternatives.filter(({ length }) => length > 0)];
 }
 
 function compileAlternatives(
@@ -101,9 +116,4 @@ function tryPattern(source: string, engine: RegexpEngine): Pattern | string {
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
   }
-}
-
-/** Every predicate of the rule, in the order of the schema's parts. */
-export function predicatesOf({ conditions, anyOf = [], exceptions }: CompiledRule): Predicate[] {
-  return [...conditions, ...anyOf.flat(), ...exceptions.flat()];
 }

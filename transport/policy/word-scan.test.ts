@@ -1,10 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { foldText, isWholeWord } from "./fold.ts";
-import { createWordScan } from "./word-scan.ts";
+import { createWordScan, type WordScan } from "./word-scan.ts";
+
+function scanFor(strings: readonly string[]): WordScan {
+  const scan = createWordScan();
+  for (const text of strings) scan.add(text);
+  return scan;
+}
 
 function words(strings: readonly string[], text: string): string[] {
-  return [...createWordScan(strings.map(foldText)).scan(foldText(text)).words].sort();
+  return [...scanFor(strings.map(foldText)).scan(foldText(text)).words].sort();
 }
 
 describe("createWordScan()", () => {
@@ -54,7 +60,7 @@ describe("createWordScan()", () => {
     const strings = fc.array(fc.string({ unit, minLength: 1, maxLength: 5 }), { maxLength: 20 });
     fc.assert(
       fc.property(strings, fc.string({ unit, maxLength: 60 }), (list, text) => {
-        const found = createWordScan(list).scan(text);
+        const found = scanFor(list).scan(text);
         const wanted = [...new Set(list)];
         expect([...found.literals].sort()).toEqual(wanted.filter((s) => text.includes(s)).sort());
         expect([...found.words].sort()).toEqual(wanted.filter((s) => holdsWord(text, s)).sort());
@@ -62,15 +68,36 @@ describe("createWordScan()", () => {
     );
   });
 
+  test("strings added between texts are found like those of before", () => {
+    const unit = fc.constantFrom("a", "b", "c");
+    const texts = fc.array(fc.string({ unit, minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(texts, fc.string({ unit, maxLength: 40 }), (list, text) => {
+        const scan = createWordScan();
+        for (const [index, added] of list.entries()) {
+          scan.add(added);
+          const wanted = new Set(list.slice(0, index + 1).filter((one) => text.includes(one)));
+          expect(scan.scan(text).literals).toEqual(wanted);
+        }
+        expect(scan.size).toBe(new Set(list).size);
+      }),
+    );
+  });
+
+  test("suffixes of one long string are linked without end", () => {
+    const list = Array.from({ length: 1024 }, (_, index) => `${"a".repeat(index)}b`);
+    expect(scanFor(["a".repeat(1024), ...list]).scan(`${"a".repeat(1024)}b`).literals.size).toBe(1025);
+  });
+
   test("100,000 words are searched for in one pass", () => {
     const list = Array.from({ length: 100_000 }, (_, index) => `word${index}`);
-    const found = createWordScan(list).scan(`${"nothing here ".repeat(10_000)} word77777 `);
+    const found = scanFor(list).scan(`${"nothing here ".repeat(10_000)} word77777 `);
     expect([...found.words]).toEqual(["word77777"]);
   });
 
   test("a text made of nothing but overlapping words finishes", () => {
     const list = Array.from({ length: 256 }, (_, index) => "a".repeat(index + 1));
-    expect(createWordScan(list).scan("a".repeat(100_000)).words.size).toBe(0);
+    expect(scanFor(list).scan("a".repeat(100_000)).words.size).toBe(0);
   });
 });
 

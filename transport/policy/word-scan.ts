@@ -1,9 +1,9 @@
 /**
  * Word scan: finds, in one pass over a text, which of all rules' words and literals it holds (Aho and Corasick, 1975).
  *
- * In: every string that any rule looks for. Out: for a folded text, the strings found, and whether as whole words.
- * Time grows with the text, not with the number of strings. Transitions live in one open-addressing table, so that
- * a hundred thousand strings cost about 30 octets a character.
+ * Strings are only ever added, so that one scan serves the rules of many snapshots: what is found may be more than a
+ * rule set looks for. Time grows with the text, not with the number of strings. An added string makes every failure
+ * link doubtful; each is found again when a text first comes by its node, which costs less than linking them all.
  *
  * @module
  */
@@ -11,7 +11,9 @@ import { isWholeWord } from "./fold.ts";
 
 export interface WordScan {
   readonly size: number;
-  /** `text` must be folded (foldText). The sets hold the strings as they were given, folded. */
+  /** `text` folded; the empty string and one that is there already change nothing. */
+  add(text: string): void;
+  /** `text` must be folded (foldText). The sets hold the strings as they were added. */
   scan(text: string): ScanResult;
 }
 
@@ -23,59 +25,85 @@ export interface ScanResult {
 }
 
 const NOTHING: ScanResult = { words: new Set(), literals: new Set() };
+const FIRST_CAPACITY = 1024;
+/** No string ends here; no link is known yet. */
+const NONE = -1;
 
-/** Builds the automaton; `strings` folded, without the empty string. */
-export function createWordScan(strings: Iterable<string>): WordScan {
-  const all = [...new Set(strings)].filter((text) => text.length > 0);
-  if (all.length === 0) return { size: 0, scan: () => NOTHING };
-  const automaton = new Automaton(all);
-  return { size: all.length, scan: (text) => automaton.scan(text) };
+export function createWordScan(): WordScan {
+  const automaton = new Automaton();
+  return {
+    get size() {
+      return automaton.size;
+    },
+    add: (text) => automaton.add(text),
+    scan: (text) => automaton.scan(text),
+  };
 }
 
+/** A trie whose nodes are numbers; 0 is the root, so that 0 also stands for "no child". */
 class Automaton {
-  readonly #strings: readonly string[];
-  /** Open addressing: node and character of a slot, and the child they lead to. Node 0 is the root, so child 0 is empty. */
-  readonly #slotNode: Int32Array;
-  readonly #slotChar: Uint16Array;
-  readonly #slotChild: Int32Array;
-  readonly #mask: number;
+  readonly #strings: string[] = [];
+  #nodes = 1;
+  /** Open addressing, twice as many slots as nodes may be: the child that its own parent and character lead to. */
+  #slots = new Int32Array(FIRST_CAPACITY * 2);
+  #parent = new Int32Array(FIRST_CAPACITY);
+  #char = new Uint16Array(FIRST_CAPACITY);
+  /** Index of the string that ends at the node. */
+  #ends = new Int32Array(FIRST_CAPACITY).fill(NONE);
+  /** The longest proper suffix of the node that is a node too. */
+  #fail = new Int32Array(FIRST_CAPACITY).fill(NONE);
+  /** Nearest node on the failure chain where a string ends; 0: none. Valid where #fail is. */
+  #nextEnd = new Int32Array(FIRST_CAPACITY);
+  /** Children of the root by character: every text comes by here all the time. */
   readonly #root = new Int32Array(0x10000);
-  readonly #fail: Int32Array;
-  /** Index of the string that ends at the node, or -1. */
-  readonly #ends: Int32Array;
-  /** Nearest node on the failure chain where a string ends; 0: none. */
-  readonly #nextEnd: Int32Array;
+  #linksHold = true;
 
-  constructor(strings: readonly string[]) {
-    this.#strings = strings;
-    const nodes = 1 + strings.reduce((sum, text) => sum + text.length, 0);
-    const capacity = 2 ** Math.ceil(Math.log2(nodes * 2));
-    this.#mask = capacity - 1;
-    this.#slotNode = new Int32Array(capacity);
-    this.#slotChar = new Uint16Array(capacity);
-    this.#slotChild = new Int32Array(capacity);
-    this.#fail = new Int32Array(nodes);
-    this.#ends = new Int32Array(nodes).fill(-1);
-    this.#nextEnd = new Int32Array(nodes);
-    this.#link(this.#insertAll(nodes));
+  get size(): number {
+    return this.#strings.length;
+  }
+
+  add(text: string): void {
+    if (text.length === 0) return;
+    let node = 0;
+    for (let at = 0; at < text.length; at++) {
+      const char = text.charCodeAt(at);
+      node = this.#child(node, char) || this.#addChild(node, char);
+    }
+    if (this.#ends[node] !== NONE) return;
+    this.#ends[node] = this.#strings.push(text) - 1;
+    this.#linksHold = false;
   }
 
   scan(text: string): ScanResult {
-    const words = new Set<string>();
-    const literals = new Set<string>();
+    if (this.#strings.length === 0) return NOTHING;
+    if (!this.#linksHold) this.#fail.fill(NONE);
+    this.#linksHold = true;
+    const found = { words: new Set<string>(), literals: new Set<string>() };
     let node = 0;
     for (let at = 0; at < text.length; at++) {
       node = this.#step(node, text.charCodeAt(at));
-      let end = this.#ends[node] === -1 ? this.#nextEnd[node] : node;
-      for (; end !== undefined && end !== 0; end = this.#nextEnd[end]) {
-        const found = this.#strings[this.#ends[end] ?? -1] ?? "";
-        literals.add(found);
-        if (!words.has(found) && isWholeWord(text, at + 1 - found.length, at + 1)) words.add(found);
-      }
+      if (this.#fail[node] === NONE) this.#link(node);
+      const end = this.#ends[node] === NONE ? (this.#nextEnd[node] ?? 0) : node;
+      if (end !== 0) this.#collect(end, text, at + 1, found);
     }
-    return literals.size === 0 ? NOTHING : { words, literals };
+    return found.literals.size === 0 ? NOTHING : found;
   }
 
+  /** All strings that end here, the longest first. */
+  #collect(
+    longest: number,
+    text: string,
+    at: number,
+    { words, literals }: { words: Set<string>; literals: Set<string> },
+  ): void {
+    for (let node = longest; node !== 0; node = this.#nextEnd[node] ?? 0) {
+      const found = this.#strings[this.#ends[node] ?? NONE] ?? "";
+      literals.add(found);
+      if (!words.has(found) && isWholeWord(text, at - found.length, at)) words.add(found);
+    }
+  }
+
+  /** Links of `from`, and so of its whole failure chain, must be known. */
   #step(from: number, char: number): number {
     for (let node = from; node !== 0; node = this.#fail[node] ?? 0) {
       const child = this.#child(node, char);
@@ -84,89 +112,63 @@ class Automaton {
     return this.#root[char] ?? 0;
   }
 
+  /** The parent is linked already: a node is only ever reached through it. As deep at most as the longest string. */
+  #link(node: number): void {
+    const parent = this.#parent[node] ?? 0;
+    const fail = parent === 0 ? 0 : this.#step(this.#fail[parent] ?? 0, this.#char[node] ?? 0);
+    if (this.#fail[fail] === NONE && fail !== 0) this.#link(fail);
+    this.#fail[node] = fail;
+    this.#nextEnd[node] = this.#ends[fail] === NONE ? (this.#nextEnd[fail] ?? 0) : fail;
+  }
+
   #child(node: number, char: number): number {
     if (node === 0) return this.#root[char] ?? 0;
-    for (let slot = this.#hash(node, char); ; slot = (slot + 1) & this.#mask) {
-      const child = this.#slotChild[slot] ?? 0;
-      if (child === 0 || (this.#slotNode[slot] === node && this.#slotChar[slot] === char)) return child;
+    const mask = this.#slots.length - 1;
+    for (let slot = hash(node, char) & mask; ; slot = (slot + 1) & mask) {
+      const child = this.#slots[slot] ?? 0;
+      if (child === 0 || (this.#parent[child] === node && this.#char[child] === char)) return child;
     }
   }
 
-  #setChild(node: number, char: number, child: number): void {
-    if (node === 0) {
-      this.#root[char] = child;
-      return;
-    }
-    let slot = this.#hash(node, char);
-    while (this.#slotChild[slot] !== 0) slot = (slot + 1) & this.#mask;
-    this.#slotNode[slot] = node;
-    this.#slotChar[slot] = char;
-    this.#slotChild[slot] = child;
+  #addChild(node: number, char: number): number {
+    if (this.#nodes === this.#parent.length) this.#grow();
+    const child = this.#nodes++;
+    this.#parent[child] = node;
+    this.#char[child] = char;
+    if (node === 0) this.#root[char] = child;
+    else this.#enter(child);
+    return child;
   }
 
-  #hash(node: number, char: number): number {
-    const mixed = Math.imul(Math.imul(node, 0x9e3779b1) ^ char, 0x85ebca6b);
-    return (mixed ^ (mixed >>> 15)) & this.#mask;
+  #enter(child: number): void {
+    const mask = this.#slots.length - 1;
+    let slot = hash(this.#parent[child] ?? 0, this.#char[child] ?? 0) & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = child;
   }
 
-  #insertAll(size: number): Tree {
-    const tree: Tree = {
-      parent: new Int32Array(size),
-      char: new Uint16Array(size),
-      depth: new Uint32Array(size),
+  #grow(): void {
+    const capacity = this.#nodes * 2;
+    const larger = (old: Int32Array) => {
+      const array = new Int32Array(capacity).fill(NONE, old.length);
+      array.set(old);
+      return array;
     };
-    let nodes = 1;
-    for (const [index, text] of this.#strings.entries()) {
-      let node = 0;
-      for (let at = 0; at < text.length; at++) {
-        const char = text.charCodeAt(at);
-        let child = this.#child(node, char);
-        if (child === 0) {
-          child = nodes++;
-          this.#setChild(node, char, child);
-          tree.parent[child] = node;
-          tree.char[child] = char;
-          tree.depth[child] = at + 1;
-        }
-        node = child;
-      }
-      this.#ends[node] = index;
-    }
-    return tree;
-  }
-
-  /** Failure links, breadth first: each needs only those of nodes less deep. Children of the root fail to the root. */
-  #link({ parent, char, depth }: Tree): void {
-    for (const node of byDepth(depth)) {
-      if ((depth[node] ?? 0) < 2) continue;
-      const fail = this.#step(this.#fail[parent[node] ?? 0] ?? 0, char[node] ?? 0);
-      this.#fail[node] = fail;
-      this.#nextEnd[node] = this.#ends[fail] === -1 ? (this.#nextEnd[fail] ?? 0) : fail;
+    const chars = new Uint16Array(capacity);
+    chars.set(this.#char);
+    this.#char = chars;
+    this.#parent = larger(this.#parent);
+    this.#ends = larger(this.#ends);
+    this.#fail = larger(this.#fail);
+    this.#nextEnd = larger(this.#nextEnd);
+    this.#slots = new Int32Array(capacity * 2);
+    for (let child = 1; child < this.#nodes; child++) {
+      if (this.#parent[child] !== 0) this.#enter(child);
     }
   }
 }
 
-/** How each node was reached. Depth 0: the root, and nodes that strings in common saved. */
-interface Tree {
-  readonly parent: Int32Array;
-  readonly char: Uint16Array;
-  readonly depth: Uint32Array;
-}
-
-/** Nodes in the order of their depth (counting sort). */
-function byDepth(depth: Uint32Array): Uint32Array {
-  const deepest = depth.reduce((a, b) => Math.max(a, b), 0);
-  const starts = new Uint32Array(deepest + 2);
-  for (const level of depth) starts[level + 1] = (starts[level + 1] ?? 0) + 1;
-  for (let level = 1; level < starts.length; level++) {
-    starts[level] = (starts[level] ?? 0) + (starts[level - 1] ?? 0);
-  }
-  const order = new Uint32Array(depth.length);
-  for (let node = 0; node < depth.length; node++) {
-    const level = depth[node] ?? 0;
-    const place = starts[level] ?? 0;
-    order[place] = node;
-    starts[level] = place + 1;
-  }
-  return order;
+function hash(node: number, char: number): number {
+  const mixed = Math.imul(Math.imul(node, 0x9e3779b1) ^ char, 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
 }
