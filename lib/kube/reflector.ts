@@ -1,0 +1,204 @@
+/**
+ * startReflector: a collection of the API server, held in memory and kept as it is there.
+ *
+ * Lists page by page, consistently; then watches from where the list ended, and again from where the last watch ended.
+ * Lists anew only when the server says that this is too long ago, or when it refuses. Whatever fails is tried again
+ * until stop(), with growing rests; what vanished meanwhile is told, what stayed the same is not.
+ *
+ * @module
+ */
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../log.ts";
+import { isRetriable, KubeError } from "./errors.ts";
+import { objectKey, resourcePath } from "./paths.ts";
+import { Backoff } from "./reflector-backoff.ts";
+import { ReflectorStore, type StoreOptions } from "./reflector-store.ts";
+import type { KubeHttp, KubeObject, ListOf, Reflector, WatchEvent } from "./types.ts";
+
+export interface ReflectorOptions<Item> extends StoreOptions<Item> {
+  readonly http: KubeHttp;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Left out: of all namespaces, or cluster-scoped. */
+  readonly namespace?: string;
+  readonly fieldSelector?: string;
+  readonly labelSelector?: string;
+  /** Objects a page; halved when an answer is too large. Default 500. */
+  readonly pageSize?: number;
+  /** Dice in [0, 1); default Math.random. */
+  readonly random?: () => number;
+}
+
+const PAGE_TIMEOUT_MS = 60_000;
+/** The server ends a watch after this many seconds, or up to twice as many. */
+const WATCH_SECONDS = 290;
+/** Bookmarks come about every minute. */
+const SILENCE_MS = 90_000;
+/** A watch that ends sooner was none. */
+const SHORT_MS = 5000;
+const BACKOFF = { firstMs: 500, maxMs: 30_000, healthyMs: 60_000 };
+
+/** Changes are told from the first list on, before `synced` resolves; `synced` of a reflector stopped before stays pending. */
+export function startReflector<Item>(options: ReflectorOptions<Item>): Reflector<Item> {
+  const reflector = new RunningReflector(options);
+  reflector.run();
+  return reflector;
+}
+
+class RunningReflector<Item> implements Reflector<Item> {
+  readonly #options: ReflectorOptions<Item>;
+  readonly #store: ReflectorStore<Item>;
+  readonly #backoff: Backoff;
+  readonly #random: () => number;
+  readonly #path: string;
+  readonly #log: Logger;
+  readonly #stop = new AbortController();
+  readonly #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  #pageSize: number;
+  /** Where to watch from; undefined: list first. */
+  #resourceVersion: string | undefined;
+
+  constructor(options: ReflectorOptions<Item>) {
+    const { type, namespace, log, random = Math.random, pageSize = 500 } = options;
+    this.#options = options;
+    this.#store = new ReflectorStore(options);
+    this.#random = random;
+    this.#backoff = new Backoff({ ...BACKOFF, random });
+    this.#path = resourcePath(type, { namespace });
+    this.#log = log.child({ resource: type.plural, namespace });
+    this.#pageSize = pageSize;
+  }
+
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  get size(): number {
+    return this.#store.size;
+  }
+
+  get(key: string): Item | undefined {
+    return this.#store.get(key);
+  }
+
+  items(): IterableIterator<Item> {
+    return this.#store.items();
+  }
+
+  stop(): void {
+    this.#store.close();
+    this.#stop.abort();
+  }
+
+  async run(): Promise<void> {
+    const { clock } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const began = clock.now();
+      const failure = await this.#round().catch((error: unknown) => error);
+      if (this.#stop.signal.aborted) return;
+      const ranForMs = clock.now() - began;
+      if (failure === undefined && ranForMs >= SHORT_MS) continue;
+      const restMs = this.#restMs(failure, ranForMs);
+      this.#report(failure, restMs);
+      await clock.sleep(restMs, this.#stop.signal).catch(() => undefined);
+    }
+  }
+
+  /** Lists when that is due, then watches until the watch ends. */
+  async #round(): Promise<void> {
+    if (this.#resourceVersion === undefined) await this.#list();
+    try {
+      await this.#watch();
+    } catch (error) {
+      if (!mayResume(error)) this.#resourceVersion = undefined;
+      if (!isSilence(error)) throw error;
+      this.#log.debug("watch was silent and is opened anew");
+    }
+  }
+
+  async #list(): Promise<void> {
+    const keys = new Set<string>();
+    let page: ListOf | undefined;
+    do {
+      page = await this.#page(page?.metadata.continue);
+      for (const object of page.items) keys.add(this.#store.put(object));
+    } while (page.metadata.continue && !this.#stop.signal.aborted);
+    if (this.#stop.signal.aborted) return;
+    this.#store.keepOnly(keys);
+    this.#resourceVersion = page.metadata.resourceVersion;
+    this.#log.debug({ objects: this.#store.size }, "collection is listed");
+    this.#isSynced = true;
+    this.#synced.resolve();
+  }
+
+  async #page(next: string | undefined): Promise<ListOf> {
+    const { http, fieldSelector, labelSelector } = this.#options;
+    for (;;) {
+      try {
+        return await http.request<ListOf>({
+          method: "GET",
+          path: this.#path,
+          query: { limit: this.#pageSize, continue: next || undefined, fieldSelector, labelSelector },
+          signal: this.#stop.signal,
+          timeoutMs: PAGE_TIMEOUT_MS,
+        });
+      } catch (error) {
+        const tooLarge = error instanceof KubeError && error.code === "too-large";
+        if (!tooLarge || this.#pageSize === 1) throw error;
+        this.#pageSize = Math.floor(this.#pageSize / 2);
+      }
+    }
+  }
+
+  async #watch(): Promise<void> {
+    const { http, fieldSelector, labelSelector } = this.#options;
+    const events = http.watch({
+      path: this.#path,
+      query: {
+        resourceVersion: this.#resourceVersion,
+        allowWatchBookmarks: true,
+        timeoutSeconds: Math.round(WATCH_SECONDS * (1 + this.#random())),
+        fieldSelector,
+        labelSelector,
+      },
+      signal: this.#stop.signal,
+      silenceMs: SILENCE_MS,
+    });
+    for await (const event of events) {
+      if (this.#stop.signal.aborted) return;
+      this.#take(event);
+    }
+  }
+
+  #take({ type, object }: WatchEvent): void {
+    const { metadata } = object as KubeObject;
+    if (type === "DELETED") this.#store.remove(objectKey(metadata));
+    else if (type !== "BOOKMARK") this.#store.put(object as KubeObject);
+    this.#resourceVersion = metadata.resourceVersion ?? this.#resourceVersion;
+  }
+
+  #restMs(failure: unknown, ranForMs: number): number {
+    const asked = failure instanceof KubeError ? (failure.retryAfterMs ?? 0) : 0;
+    return Math.max(asked, this.#backoff.next(ranForMs));
+  }
+
+  #report(failure: unknown, restMs: number): void {
+    if (failure === undefined) this.#log.debug({ restMs }, "watch ended early");
+    else this.#log.warn({ restMs, err: failure }, "collection cannot be followed and is tried again");
+  }
+}
+
+/** The connection ended, not the watch's place in history. A fault in the stream would come again at the same place. */
+function mayResume(error: unknown): boolean {
+  if (!(error instanceof KubeError)) return false;
+  return (isRetriable(error) && error.status !== 500) || error.code === "tls";
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof KubeError && error.code === "timeout";
+}
