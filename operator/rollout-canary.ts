@@ -47,7 +47,10 @@ export function continueCanary(
 ): RolloutDecision {
   const refusal = refusalOf(canary, pods);
   if (refusal !== undefined) {
-    const refusing = { ...withoutCanary(head), refused: { ...plain(canary), ...refusal } };
+    const refusing: TransportSnapshotSpec = {
+      ...withoutCanary(head),
+      refused: { ...plain(canary), ...refusal },
+    };
     return { head: refusing, state: refusedState(refusing) };
   }
   const couldServe = pods.filter(({ exists, drain }) => exists && !drain);

@@ -3,7 +3,6 @@ import { type Revision, sameRevision, type TransportSnapshotSpec } from "../crds
 import type { PodFacts, Target } from "./types.ts";
 
 const MAX_HISTORY = 5;
-const MAX_MESSAGE = 4096;
 
 type Refused = NonNullable<TransportSnapshotSpec["refused"]>;
 type Numbered = Target & { readonly revision: number };
@@ -22,14 +21,14 @@ export function servesNow({ status }: PodFacts, revision: Target): boolean {
 export function refusalOf(
   revision: Target,
   pods: readonly PodFacts[],
-): Pick<Refused, "pod" | "message"> | undefined {
+): Pick<Refused, "pod" | "message" | "objects"> | undefined {
   const refusing = pods
     .filter(({ exists, drain }) => exists && !drain)
     .filter(({ status }) => status?.refused !== undefined && sameRevision(status.refused, revision))
     .sort((a, b) => (a.name < b.name ? -1 : 1))[0];
-  const message = refusing?.status?.refused?.message;
-  if (refusing === undefined || message === undefined) return undefined;
-  return { pod: refusing.name, message: message.slice(0, MAX_MESSAGE) };
+  const refusal = refusing?.status?.refused;
+  if (refusing === undefined || refusal === undefined) return undefined;
+  return { pod: refusing.name, message: refusal.message, objects: refusal.objects };
 }
 
 /** One more than any that the head knows. */
@@ -38,17 +37,19 @@ export function nextRevision({ current, canary, refused, history }: TransportSna
   return 1 + Math.max(...seen);
 }
 
-/** `current` for every pod. A trial and a refusal end with it. */
+/** `current` for every pod; a trial ends with it. */
 export function enforce(
   head: TransportSnapshotSpec,
   current: Revision,
   pods: readonly PodFacts[],
 ): TransportSnapshotSpec {
   const { revision, digest } = head.current;
+  const { refused } = head;
   const earlier = [{ revision, digest }, ...head.history];
   return {
     formatVersion: head.formatVersion,
     current: plain(current),
+    ...(refused && { refused }),
     history: trim(
       earlier.filter((one) => one.digest !== current.digest),
       pods,

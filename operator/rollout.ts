@@ -3,7 +3,7 @@
  * the same.
  *
  * A target is tried in one pod first when two are ready; the others take it once that pod has it in force. What a pod refused
- * is not offered again until something else went through. Nothing that a pod serves is forgotten. docs/decisions/0090.
+ * last is not offered again. Nothing that a pod serves is forgotten. docs/decisions/0090.
  *
  * @module
  */
@@ -55,8 +55,7 @@ function pin(head: TransportSnapshotSpec, wanted: number, { target, pods }: Roll
   const pinned = plain({ revision: found.revision, digest: found.digest, keys });
   const state: RolloutState = { phase: "Pinned", revision: wanted, wanted };
   if (sameRevision(pinned, head.current)) return { head: withoutCanary(head), state };
-  const { refused } = head;
-  return { head: { ...enforce(head, pinned, pods), ...(refused && { refused }) }, state };
+  return { head: enforce(head, pinned, pods), state };
 }
 
 /** The target is in force, or on its way to every pod. */
