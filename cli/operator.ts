@@ -1,0 +1,113 @@
+/** `postroom operator`: reconciles the objects of a cluster into transports, snapshots and statuses. */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { type Command, Option } from "commander";
+import { systemClock } from "../lib/clock.ts";
+import { podAuth } from "../lib/kube/pod-auth.ts";
+import type { KubeAuth } from "../lib/kube/types.ts";
+import { createLog } from "../lib/log.ts";
+import { startOperator } from "../operator/main.ts";
+import { parseHostPort } from "./run.ts";
+
+interface OperatorCliOptions {
+  readonly namespaces?: string;
+  readonly leaseNamespace?: string;
+  readonly leaseName: string;
+  readonly image: string;
+  readonly http: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly apiServer?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly logLevel: string;
+  readonly logFormat: "auto" | "json" | "text";
+}
+
+export function addOperator(program: Command): void {
+  program
+    .command("operator")
+    .description("Run the operator: objects of the cluster become transports, snapshots and statuses")
+    .option(
+      "--namespaces <names>",
+      "look after these namespaces only, separated by commas",
+      process.env.POSTROOM_NAMESPACES,
+    )
+    .option(
+      "--lease-namespace <name>",
+      "namespace of the Lease by which one replica leads; default: the pod's own",
+    )
+    .option("--lease-name <name>", "its name", "postroom-operator")
+    .option(
+      "--image <name>",
+      "image of transports whose spec names none",
+      process.env.POSTROOM_IMAGE ?? "postroom:latest",
+    )
+    .option("--http <host:port>", "serve /healthz, /readyz and /metrics there", "0.0.0.0:9526")
+    .option("--kubeconfig <file>", "reach the API server as this file says, not as a pod")
+    .option("--context <name>", "context of the kubeconfig")
+    .option("--api-server <url>", "reach the API server there, with the files below")
+    .option("--token-file <file>", "token of a service account, re-read as it rotates")
+    .option("--ca-file <file>", "certificates to trust, re-read as they rotate")
+    .addOption(new Option("--log-level <level>").choices(["debug", "info", "warn", "error"]).default("info"))
+    .addOption(
+      new Option("--log-format <format>", "auto: text in a terminal, else JSON")
+        .choices(["auto", "json", "text"])
+        .default("auto"),
+    )
+    .action(run);
+}
+
+async function run(options: OperatorCliOptions): Promise<void> {
+  const pretty =
+    options.logFormat === "text" || (options.logFormat === "auto" && process.stdout.isTTY === true);
+  const log = createLog({ level: options.logLevel, pretty });
+  const auth = await chooseAuth(options);
+  const operator = await startOperator({
+    auth,
+    namespaces: options.namespaces?.split(",").filter((name) => name !== ""),
+    lease: { namespace: options.leaseNamespace ?? auth.namespace, name: options.leaseName },
+    identity: `${process.env.POD_NAME ?? hostname()}_${randomUUID().slice(0, 8)}`,
+    image: options.image,
+    http: parseHostPort(options.http),
+    log,
+    onLost() {
+      if (stopping) return;
+      log.error("lease lost, another replica leads: this process ends");
+      process.exit(1);
+    },
+  });
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, "stopping");
+    void operator.stop().then(() => {
+      log.info("stopped");
+      process.exit(0);
+    });
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+/** A pod needs no client-node, which costs half a second and 90 MB. */
+async function chooseAuth({
+  kubeconfig,
+  context,
+  apiServer,
+  tokenFile,
+  caFile,
+}: OperatorCliOptions): Promise<KubeAuth> {
+  const isPod = process.env.KUBERNETES_SERVICE_HOST !== undefined && kubeconfig === undefined;
+  if (apiServer !== undefined || (isPod && context === undefined)) {
+    return podAuth({
+      clock: systemClock,
+      ...(apiServer && { server: apiServer }),
+      ...(tokenFile && { tokenFile }),
+      ...(caFile && { caFile }),
+    });
+  }
+  const { kubeConfigAuth } = await import("../lib/kube/kube-config.ts");
+  return kubeConfigAuth({ kubeconfigPath: kubeconfig, context });
+}

@@ -1,0 +1,178 @@
+/**
+ * Children: the status of every connector, domain and rule, from the verdicts of the transports they attach to.
+ *
+ * An object whose facts are what they were last time costs one comparison; one changed rule is one write.
+ *
+ * @module
+ */
+import { REASON } from "../crds/conditions.ts";
+import type { AnyResource } from "../crds/mod.ts";
+import type { Diagnostic } from "../lib/diagnostics.ts";
+import { canonicalJson } from "../snapshot/mod.ts";
+import { type Compilation, nameOf } from "./compile.ts";
+import { childStatus } from "./status.ts";
+import type { ChildFacts, HeldObject, ProgrammedFacts, ResourceStatus, RolloutState } from "./types.ts";
+import { type ClusterView, OUR_KINDS } from "./view.ts";
+
+/** What one transport says of its children. */
+export interface Verdict {
+  readonly compiled: Pick<Compilation, "diagnostics" | "entries"> | undefined;
+  /** Entries that every ready pod served last. */
+  readonly served: ReadonlyMap<string, unknown>;
+  readonly rollout: RolloutState;
+  /** Why a pod refused an object: kind/namespace/name -> its words. */
+  readonly refusals: ReadonlyMap<string, string>;
+}
+
+export interface ChildReport {
+  /** Writes what changed since the last report. `now`: RFC 3339. */
+  run(now: string): void;
+}
+
+export interface ChildReportDeps {
+  readonly view: ClusterView;
+  /** By namespace/name of the MailTransport. */
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  put(object: HeldObject, status: ResourceStatus): void;
+}
+
+export function createChildReport({ view, verdicts, put }: ChildReportDeps): ChildReport {
+  /** uid -> facts it was last judged by. */
+  let seen = new Map<string, string>();
+  return {
+    run(now) {
+      const next = new Map<string, string>();
+      const transports = [...view.objects("MailTransport")].map(({ key }) => key);
+      for (const kind of OUR_KINDS) {
+        if (kind === "MailTransport") continue;
+        for (const object of view.objects(kind)) {
+          const facts = factsOf(object, { transports, verdicts, now });
+          const signature = signatureOf(facts);
+          const uid = object.metadata.uid ?? "";
+          next.set(uid, signature);
+          if (seen.get(uid) !== signature) put(object, childStatus(facts));
+        }
+      }
+      seen = next;
+    },
+  };
+}
+
+interface Surroundings {
+  readonly transports: readonly string[];
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  readonly now: string;
+}
+
+function factsOf(object: HeldObject, { transports, verdicts, now }: Surroundings): ChildFacts {
+  const name = nameOf(object);
+  const wanted = wantedTransports(object, transports);
+  const existing = wanted.filter((one) => transports.includes(one));
+  return {
+    object,
+    now,
+    transports: existing.map((transport) => {
+      const verdict = verdicts.get(transport);
+      return {
+        name: transport,
+        diagnostics: diagnosticsOf(name, verdict),
+        programmed: programmed(object, verdict),
+      };
+    }),
+    diagnostics: wanted
+      .filter((one) => !transports.includes(one))
+      .map((one) => notFound(name, one))
+      .concat(wanted.length === 0 ? [orphan(object)] : []),
+  };
+}
+
+/** namespace/name of those it names, or else of those in its namespace. What cannot be read is taken for the latter. */
+export function wantedTransports(
+  object: Pick<HeldObject, "metadata" | "resource">,
+  transports: readonly string[],
+) {
+  const { namespace = "" } = object.metadata;
+  const refs = refsOf(object.resource);
+  if (refs !== undefined)
+    return [...new Set(refs.map((ref) => `${ref.namespace ?? namespace}/${ref.name}`))].sort();
+  return transports.filter((name) => name.startsWith(`${namespace}/`)).sort();
+}
+
+function refsOf(resource: AnyResource | undefined) {
+  return resource === undefined || resource.kind === "MailTransport"
+    ? undefined
+    : resource.spec.transportRefs;
+}
+
+/** What a transport's compilation says; whether there is a transport at all is said once, here. */
+function diagnosticsOf(name: string, verdict: Verdict | undefined): readonly Diagnostic[] {
+  const said = verdict?.compiled?.diagnostics
+    .get(name)
+    ?.filter(({ reason }) => reason !== REASON.transportNotFound);
+  const refusal = verdict?.refusals.get(name);
+  if (refusal === undefined) return said ?? [];
+  const message = `A pod refused it, so its last good form is in force: ${refusal}`;
+  return [...(said ?? []), { object: name, path: "", reason: REASON.nacked, message, severity: "error" }];
+}
+
+function programmed(object: HeldObject, verdict: Verdict | undefined): ProgrammedFacts {
+  const { resource } = object;
+  if (resource?.kind !== "MailTransport" && resource?.spec.enabled === false) {
+    return { status: "False", reason: REASON.disabled, message: "spec.enabled is false" };
+  }
+  if (verdict?.compiled === undefined) {
+    return { status: "Unknown", reason: REASON.pending, message: "The transport was not compiled yet" };
+  }
+  const name = nameOf(object);
+  const entry = verdict.compiled.entries.get(name);
+  if (entry === undefined) {
+    return { status: "False", reason: REASON.invalid, message: "It is not part of the snapshot" };
+  }
+  return servedYet(entry, verdict.served.get(name), verdict.rollout);
+}
+
+function servedYet(entry: unknown, served: unknown, rollout: RolloutState): ProgrammedFacts {
+  if (rollout.phase === "NoPods") {
+    return { status: "False", reason: REASON.noPods, message: "The transport has no ready pod" };
+  }
+  if (rollout.phase === "Done" || entry === served) return { status: "True" };
+  // After a restart of the operator equal entries are not the same value.
+  if (served !== undefined && canonicalJson(served) === canonicalJson(entry)) return { status: "True" };
+  if (rollout.phase === "Refused") {
+    const { pod, message } = rollout.refused;
+    return {
+      status: "False",
+      reason: REASON.nacked,
+      message: `${pod} refused the snapshot it is part of: ${message}`,
+    };
+  }
+  if (rollout.phase === "Pinned") {
+    const message = "spec.rollbackTo of the transport holds an earlier revision in force";
+    return { status: "False", reason: REASON.pinned, message };
+  }
+  return { status: "Unknown", reason: REASON.awaitingAck, message: "Not every ready pod serves it yet" };
+}
+
+function notFound(object: string, transport: string): Diagnostic {
+  const message = `there is no MailTransport ${transport}`;
+  return { object, path: "spec.transportRefs", reason: REASON.transportNotFound, message, severity: "error" };
+}
+
+function orphan(object: HeldObject): Diagnostic {
+  const message = `attaches to nothing: there is no MailTransport in namespace ${object.metadata.namespace}`;
+  const path = "metadata.namespace";
+  return { object: nameOf(object), path, reason: REASON.transportNotFound, message, severity: "error" };
+}
+
+/** Everything that childStatus() looks at, but for time and the status as it stands. */
+function signatureOf({ object, transports, diagnostics }: ChildFacts): string {
+  let text = `${object.metadata.generation}`;
+  for (const { name, programmed: facts, diagnostics: said } of transports) {
+    text += `|${name} ${facts.status}`;
+    if (facts.status !== "True") text += `${facts.reason} ${facts.message}`;
+    if (said.length > 0) text += JSON.stringify(said);
+  }
+  if (diagnostics.length > 0) text += JSON.stringify(diagnostics);
+  if (object.faults.length > 0) text += JSON.stringify(object.faults);
+  return text;
+}

@@ -1,0 +1,226 @@
+/**
+ * The operator: wires the view, the reconciliation and its reports. Every replica watches; the leader alone writes.
+ *
+ * @module
+ */
+import { type MonotonicClock, systemClock } from "../lib/clock.ts";
+import { serveHttp } from "../lib/http.ts";
+import { createEventRecorder } from "../lib/kube/events.ts";
+import { createKubeHttp } from "../lib/kube/http.ts";
+import { createLeaderElector } from "../lib/kube/leader.ts";
+import type { KubeAuth, ReflectorChange } from "../lib/kube/types.ts";
+import { createWorkQueue, type WorkQueue } from "../lib/kube/work-queue.ts";
+import type { Logger } from "../lib/log.ts";
+import { createChildReport, type Verdict, wantedTransports } from "./children.ts";
+import { createCluster } from "./cluster.ts";
+import { beginTerm, CHILDREN, onlyWhile } from "./leading.ts";
+import { createOperatorMetrics } from "./metrics.ts";
+import type { OperatorDeps } from "./own.ts";
+import { createReconciler } from "./reconcile.ts";
+import { type SecretWatch, watchSecrets } from "./secret-watch.ts";
+import { createStatusWriter, type StatusWriter } from "./status-writer.ts";
+import { rfc3339 } from "./transport-report.ts";
+import type { HeldObject } from "./types.ts";
+import { type ClusterView, openView } from "./view.ts";
+
+export interface OperatorOptions {
+  readonly auth: KubeAuth;
+  /** undefined: the whole cluster. */
+  readonly namespaces: readonly string[] | undefined;
+  /** Where the Lease lies and how it is called. */
+  readonly lease: { readonly namespace: string; readonly name: string };
+  /** Name of this replica, never that of another. */
+  readonly identity: string;
+  /** Image of transports that name none. */
+  readonly image: string;
+  readonly http?: { readonly host: string; readonly port: number } | undefined;
+  readonly log: Logger;
+  readonly clock?: MonotonicClock | undefined;
+  /** The lease was lost: another one leads now, and this process should end. */
+  onLost(): void;
+}
+
+export interface Operator {
+  readonly httpPort: number | undefined;
+  /** Ends what runs, gives the lease back. */
+  stop(): Promise<void>;
+}
+
+/** One edit is often several events: they are one reconciliation, and a flood of them is one each half second. */
+const DEBOUNCE_MS = 20;
+const MAX_DEBOUNCE_MS = 500;
+/** One transport that hangs holds up no other. */
+const TRANSPORTS_AT_ONCE = 4;
+
+export async function startOperator(options: OperatorOptions): Promise<Operator> {
+  const base = openBase(options);
+  const { clock, metrics, log, http } = base;
+  let isLeading = () => false;
+  const { view, secrets } = openWatches(options, base, {
+    transport: (key) => isLeading() && queue.add(key),
+    acknowledged: (key) => isLeading() && queue.addAfter(key, 0),
+    child: (change) => isLeading() && addTransportsOf(change, { view, queue, writer }),
+  });
+  const { deps, writer } = openReports(options, base, {
+    view,
+    secrets,
+    http: onlyWhile(() => isLeading(), http),
+  });
+  const queue = openQueue(deps, () => isLeading());
+  const elector = createLeaderElector({
+    http,
+    clock,
+    log: log.child({ room: "leader" }),
+    ...options.lease,
+    identity: options.identity,
+    onElected() {
+      metrics.leader.set(1);
+      void beginTerm({ view, queue, cluster: deps.cluster, log });
+    },
+    onLost() {
+      metrics.leader.set(0);
+      options.onLost();
+    },
+  });
+  isLeading = () => elector.isLeader;
+  const endpoint = await serve(options, { view, writer, deps });
+  return {
+    httpPort: endpoint?.port,
+    async stop() {
+      await queue.stop();
+      await writer.stop();
+      await elector.stop();
+      view.stop();
+      secrets.stop();
+      await endpoint?.close();
+      http.close();
+    },
+  };
+}
+
+function openBase({ auth, log, clock = systemClock }: OperatorOptions) {
+  const metrics = createOperatorMetrics();
+  const count = (verb: string, resource: string, code: string) =>
+    metrics.requests.inc({ verb, resource, code });
+  const http = createKubeHttp({
+    auth,
+    clock,
+    log: log.child({ room: "kube" }),
+    userAgent: "postroom-operator",
+    count,
+  });
+  return { clock, metrics, log, http };
+}
+
+type Base = ReturnType<typeof openBase>;
+
+/** What every replica does. */
+function openWatches(
+  { namespaces }: OperatorOptions,
+  { clock, log, http }: Base,
+  listener: Parameters<typeof openView>[1],
+): { view: ClusterView; secrets: SecretWatch } {
+  const deps = { http, clock, log: log.child({ room: "watch" }), namespaces };
+  const secrets = watchSecrets(deps, (users) => {
+    for (const user of users) listener.transport(user);
+  });
+  return { view: openView(deps, listener), secrets };
+}
+
+/** What only the leader does. */
+function openReports(
+  { identity, image }: OperatorOptions,
+  { clock, metrics, log }: Base,
+  {
+    view,
+    secrets,
+    http,
+  }: { readonly view: ClusterView; readonly secrets: SecretWatch; readonly http: Base["http"] },
+): { readonly deps: OperatorDeps; readonly writer: StatusWriter } {
+  const cluster = createCluster(http);
+  const writer = createStatusWriter({
+    clock,
+    log: log.child({ room: "status" }),
+    async write(kind, key, status) {
+      const object = view.object(kind, key);
+      if (object === undefined) return;
+      await cluster.applyStatus(kind, { metadata: object.metadata, status: object.status }, status);
+    },
+    onRun: ({ failed }) => metrics.statusWrites.inc({ outcome: failed ? "failed" : "done" }),
+  });
+  const verdicts = new Map<string, Verdict>();
+  const children = createChildReport({
+    view,
+    verdicts,
+    put: ({ kind, key, status: before }, status) =>
+      writer.put({ kind, key, status, observedGeneration: before?.observedGeneration }),
+  });
+  const events = createEventRecorder({
+    http,
+    clock,
+    log,
+    reporter: "postroom.dev/operator",
+    instance: identity,
+  });
+  const reportChildren = () => children.run(rfc3339(clock.now()));
+  const room = log.child({ room: "reconcile" });
+  const deps = { view, cluster, secrets, events, clock, log: room, metrics, image, verdicts, reportChildren };
+  return { deps, writer };
+}
+
+function openQueue(deps: OperatorDeps, isLeading: () => boolean): WorkQueue {
+  const { clock, log, metrics } = deps;
+  const reconciler = createReconciler(deps);
+  return createWorkQueue({
+    async process(key) {
+      if (!isLeading()) return undefined;
+      if (key !== CHILDREN) return reconciler.run(key);
+      deps.reportChildren();
+      return undefined;
+    },
+    clock,
+    log,
+    concurrency: TRANSPORTS_AT_ONCE,
+    debounceMs: DEBOUNCE_MS,
+    maxDebounceMs: MAX_DEBOUNCE_MS,
+    onRun({ tookMs, failed }) {
+      metrics.reconciles.inc({ outcome: failed ? "failed" : "done" });
+      metrics.reconcileSeconds.observe(tookMs / 1000);
+    },
+  });
+}
+
+/** Both those it attached to before and those it attaches to now. */
+function addTransportsOf(
+  { now, before }: ReflectorChange<HeldObject>,
+  {
+    view,
+    queue,
+    writer,
+  }: { readonly view: ClusterView; readonly queue: WorkQueue; readonly writer: StatusWriter },
+): void {
+  const transports = [...view.objects("MailTransport")].map(({ key }) => key);
+  const wanted = [now, before].flatMap((one) => (one === undefined ? [] : wantedTransports(one, transports)));
+  const existing = wanted.filter((key) => transports.includes(key));
+  for (const key of existing) queue.add(key);
+  if (existing.length === 0) queue.add(CHILDREN);
+  if (now === undefined && before !== undefined) writer.forget(before.kind, before.key);
+}
+
+async function serve(
+  { http }: OperatorOptions,
+  {
+    view,
+    writer,
+    deps: { metrics },
+  }: { readonly view: ClusterView; readonly writer: StatusWriter; readonly deps: OperatorDeps },
+) {
+  if (http === undefined) return undefined;
+  return serveHttp(http.host, http.port, {
+    ready: () => ({ ok: view.isSynced, reason: "the objects are not all listed yet" }),
+    async metrics() {
+      metrics.statusDepth.set(writer.depth);
+      return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() };
+    },
+  });
+}
