@@ -47,7 +47,8 @@ async function explain(options: ExplainOptions): Promise<void> {
   const loaded = parseManifests(await readManifestFiles([options.manifests]));
   for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
   const resources = loaded.resources.map(({ resource }) => resource);
-  const { snapshot } = compileSnapshot({ resources, transport: options.transport });
+  const { namespaces } = loaded;
+  const { snapshot } = compileSnapshot({ resources, transport: options.transport, namespaces });
   if (snapshot === undefined)
     throw new Error(`No MailTransport is valid in "${options.manifests}": see postroom check`);
   if (isIP(options.clientIp) === 0)

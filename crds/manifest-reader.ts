@@ -33,6 +33,8 @@ export interface LoadedManifests {
   readonly resources: readonly LoadedResource[];
   /** namespace/name -> key -> text. */
   readonly secrets: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** Name -> labels of every core/v1 Namespace. */
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
   readonly faults: readonly Fault[];
   /** kind/namespace/name of objects that are written down but have a fault: their last good form should stay in force. */
   readonly broken: readonly string[];
@@ -67,6 +69,7 @@ interface Manifest {
 class Load implements LoadedManifests {
   readonly resources: LoadedResource[] = [];
   readonly secrets = new Map<string, Readonly<Record<string, string>>>();
+  readonly namespaces = new Map<string, Readonly<Record<string, string>>>();
   readonly faults: Fault[] = [];
   readonly #broken = new Set<string>();
   /** kind/namespace/name -> where it stood first. */
@@ -122,6 +125,8 @@ class Load implements LoadedManifests {
       this.#nameless(manifest, field, describeHead(manifest.value[field]));
     } else if (apiVersion === "v1" && kind === "Secret") {
       this.#readSecret(manifest);
+    } else if (apiVersion === "v1" && kind === "Namespace") {
+      this.#readNamespace(manifest);
     } else if (apiVersion === API_VERSION) {
       this.#readOwn(manifest, kind);
     } else if (isOurGroup(apiVersion)) {
@@ -178,6 +183,15 @@ class Load implements LoadedManifests {
     if (!this.#claim(manifest, object)) return;
     this.#inForce.add(object);
     this.secrets.set(object.slice("Secret/".length), content);
+  }
+
+  /** What is written wrongly in it is the API server's business; of its labels only text counts. */
+  #readNamespace({ value: { metadata } }: Manifest): void {
+    if (!isObject(metadata) || typeof metadata.name !== "string") return;
+    const labels = Object.entries(isObject(metadata.labels) ? metadata.labels : {}).filter(
+      (label): label is [string, string] => typeof label[1] === "string",
+    );
+    this.namespaces.set(metadata.name, Object.fromEntries(labels));
   }
 
   #duplicateKeys({ document, at }: Manifest): FieldFault[] {

@@ -1,6 +1,7 @@
 /** Attachment: which objects belong to a transport, by transportRefs or by namespace. Pure. */
 import { type AnyResource, type MailTransport, objectName, qualifiedName } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
+import { type NamespaceVerdict, namespaceOf } from "./namespaces.ts";
 
 export type AttachedResource = Exclude<AnyResource, MailTransport>;
 
@@ -9,32 +10,48 @@ export interface Attachment {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Enabled objects that attach to `transport` (namespace/name). */
-export function attachResources(resources: readonly AnyResource[], transport: string): Attachment {
-  const known = new Set([transport]);
+export interface AttachInput {
+  /** namespace/name. */
+  readonly transport: string;
+  /** Whether objects of a namespace may attach to it. */
+  judge(namespace: string): NamespaceVerdict;
+  /** kind/namespace/name of an object that what is unknown must not put out of force. */
+  stays(object: string): boolean;
+}
+
+/** Enabled objects that attach to the transport: without transportRefs those of its namespace, else those that name it. */
+export function attachResources(resources: readonly AnyResource[], input: AttachInput): Attachment {
+  const known = new Set([input.transport]);
   for (const resource of resources) if (resource.kind === "MailTransport") known.add(qualifiedName(resource));
-  const namespaces = new Set([...known].map(namespaceOf));
-  const candidates = resources.filter(isAttachable);
-  return {
-    attached: candidates.filter((resource) => isAttached(resource, transport)),
-    diagnostics: candidates.flatMap((resource) => {
-      if (resource.spec.transportRefs !== undefined) return checkRefs(resource, transport, known);
-      return namespaces.has(resource.metadata.namespace) ? [] : [orphan(resource)];
-    }),
-  };
+  const homes = new Set([...known].map(namespaceOf));
+  const attached: AttachedResource[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const resource of resources) {
+    if (!isAttachable(resource)) continue;
+    if (isAttached(resource, input)) attached.push(resource);
+    if (resource.spec.transportRefs !== undefined) diagnostics.push(...checkRefs(resource, input, known));
+    else if (!homes.has(resource.metadata.namespace)) diagnostics.push(orphan(resource));
+  }
+  return { attached, diagnostics };
 }
 
 function isAttachable(resource: AnyResource): resource is AttachedResource {
   return resource.kind !== "MailTransport" && resource.spec.enabled;
 }
 
-function isAttached(resource: AttachedResource, transport: string): boolean {
-  if (resource.metadata.namespace !== namespaceOf(transport)) return false;
+function isAttached(resource: AttachedResource, { transport, judge, stays }: AttachInput): boolean {
   const refs = resource.spec.transportRefs;
-  return refs === undefined || refs.some((ref) => targetOf(resource, ref) === transport);
+  if (refs === undefined) return resource.metadata.namespace === namespaceOf(transport);
+  if (!refs.some((ref) => targetOf(resource, ref) === transport)) return false;
+  const verdict = judge(resource.metadata.namespace);
+  return verdict.allowed || (verdict.unknown && stays(objectName(resource)));
 }
 
-function checkRefs(resource: AttachedResource, transport: string, known: ReadonlySet<string>): Diagnostic[] {
+function checkRefs(
+  resource: AttachedResource,
+  { transport, judge }: AttachInput,
+  known: ReadonlySet<string>,
+): Diagnostic[] {
   const object = objectName(resource);
   return (resource.spec.transportRefs ?? []).flatMap((ref, index): Diagnostic[] => {
     const target = targetOf(resource, ref);
@@ -43,9 +60,9 @@ function checkRefs(resource: AttachedResource, transport: string, known: Readonl
       const message = `there is no MailTransport ${target}`;
       return [{ object, path, reason: "TransportNotFound", message, severity: "warning" }];
     }
-    const home = namespaceOf(target);
-    if (target !== transport || home === resource.metadata.namespace) return [];
-    const message = `MailTransport ${target} takes objects of its own namespace only: move this one to ${home}`;
+    const verdict = target === transport ? judge(resource.metadata.namespace) : undefined;
+    if (verdict === undefined || verdict.allowed) return [];
+    const { message } = verdict;
     return [{ object, path, reason: "NotAllowedByTransport", message, severity: "error" }];
   });
 }
@@ -66,8 +83,4 @@ function targetOf(
   ref: { name: string; namespace?: string | undefined },
 ): string {
   return `${ref.namespace ?? metadata.namespace}/${ref.name}`;
-}
-
-export function namespaceOf(name: string): string {
-  return name.slice(0, name.indexOf("/"));
 }

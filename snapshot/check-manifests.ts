@@ -39,11 +39,11 @@ export function locateDiagnostics(diagnostics: readonly Diagnostic[], loaded: Lo
 
 function compileAll(loaded: LoadedManifests): Diagnostic[] {
   const resources = loaded.resources.map(({ resource }) => resource);
-  const { broken, incomplete, secrets } = loaded;
+  const { broken, incomplete, secrets, namespaces } = loaded;
   const transports = resources.filter(({ kind }) => kind === "MailTransport").map(qualifiedName);
   if (transports.length === 0) return resources.length === 0 ? [] : [noTransport()];
   return transports.flatMap((transport) => [
-    ...compileSnapshot({ resources, transport, broken, incomplete, secrets }).diagnostics,
+    ...compileSnapshot({ resources, transport, broken, incomplete, secrets, namespaces }).diagnostics,
   ]);
 }
 

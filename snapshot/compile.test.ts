@@ -111,7 +111,7 @@ describe("compileSnapshot() attaches", () => {
       ],
       rules: [],
       says: [
-        "error TransportRule/b/r spec.transportRefs[0] NotAllowedByTransport: MailTransport default/hub takes objects of its own namespace only: move this one to default",
+        "error TransportRule/b/r spec.transportRefs[0] NotAllowedByTransport: MailTransport default/hub takes objects of its own namespace only: move this one to default, or allow namespace b in the transport's spec.allowedNamespaces",
       ],
     },
     {
@@ -349,7 +349,7 @@ describe("compileSnapshot() checks Secrets:", () => {
     const result = compile(lines, { secrets });
     expect(said(result)).toEqual([
       "warning ReceiveConnector/default/r spec.tls.certificateRefs[0].name SecretKeyNotFound: Secret default/c has no key tls.key: TLS is not offered with it",
-      "warning SendConnector/default/s spec.auth.secretRef.name SecretNotFound: there is no Secret default/p: mail waits until it exists",
+      "warning SendConnector/default/s spec.auth.secretRef.name SecretNotFound: there is no Secret default/p: mail waits until this is mended",
     ]);
     expect(result.snapshot?.receiveConnectors).toHaveLength(1);
     expect(result.snapshot?.sendConnectors).toHaveLength(1);

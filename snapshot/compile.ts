@@ -2,26 +2,39 @@
  * Compiles the resources of one transport into its snapshot.
  *
  * In: typed resources, the previous snapshot, and what of the source is broken. Out: a snapshot and every diagnostic.
- * One bad object never blocks or empties the snapshot. Deterministic: the order of the resources does not matter.
- * Never throws, never logs. Reading this file top to bottom is reading the order of the steps.
+ * One bad object never blocks or empties the snapshot. Deterministic: the order of the resources does not matter,
+ * nor does the memory. Never throws, never logs. Reading this file top to bottom is reading the order of the steps.
  *
  * @module
  */
-import { type AnyResource, objectName, qualifiedName, type TransportRule } from "../crds/mod.ts";
+import { type AnyResource, type MailTransport, objectName } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
-import { type AttachedResource, attachResources, namespaceOf } from "./attach.ts";
+import { type AttachedResource, attachResources } from "./attach.ts";
 import type { PackedSnapshot } from "./chunks.ts";
-import type { CompileMemory } from "./compile-memory.ts";
-import { type Candidate, settleDomains, settleRanges } from "./conflicts.ts";
-import { compileReceiveConnector, compileSendConnector } from "./connectors.ts";
-import { checkRecipients, checkRoutes, compileAcceptedDomain } from "./domains.ts";
-import { dropped, fallBack, type Held, holdEntries, type LastGoodInput } from "./last-good.ts";
+import {
+  domainCandidates,
+  heldCandidates,
+  receiveCandidates,
+  ruleEntries,
+  sendEntries,
+} from "./compile-entries.ts";
+import { CompileMemory } from "./compile-memory.ts";
+import { settleDomains, settleRanges } from "./conflicts.ts";
+import { addressSpaces, checkRecipients, checkRoutes } from "./domains.ts";
+import { droppedObjects, type Held, holdEntries, type LastGoodInput, previousEntries } from "./last-good.ts";
+import { judgeNamespace, type NamespaceLabels, type NamespaceVerdict } from "./namespaces.ts";
 import { packSnapshot } from "./pack.ts";
-import { byName, byRuleOrder, HELD, rank } from "./precedence.ts";
-import { compileRule, type KnownConnectors } from "./rules.ts";
-import type { RuleEntry, Secrets, Snapshot, TransportEntry } from "./schema.ts";
+import { byName, byRuleOrder, inOrder } from "./precedence.ts";
+import type {
+  ReceiveConnectorEntry,
+  Secrets,
+  SendConnectorEntry,
+  Snapshot,
+  TransportEntry,
+} from "./schema.ts";
 import { checkReceiveSecrets, checkSendSecrets } from "./secrets.ts";
 import { selectTransport } from "./select-transport.ts";
+import { compileTransport } from "./transport.ts";
 
 export interface CompileInput {
   readonly resources: readonly AnyResource[];
@@ -36,7 +49,7 @@ export interface CompileInput {
   /** Secrets that exist; undefined: not known, not checked. */
   readonly secrets?: Secrets | undefined;
   /** Name -> labels of the namespaces that are known, for MailTransport.spec.allowedNamespaces. */
-  readonly namespaces?: ReadonlyMap<string, Readonly<Record<string, string>>> | undefined;
+  readonly namespaces?: NamespaceLabels | undefined;
   /** ms since 1970; undefined: certificates are not checked for their dates. */
   readonly now?: number | undefined;
   /** Makes what did not change since the last compilation of this transport cost next to nothing; never changes a result. */
@@ -52,132 +65,127 @@ export interface CompileResult {
 }
 
 export function compileSnapshot(input: CompileInput): CompileResult {
+  const memory = input.memory ?? new CompileMemory();
   const lastGood = lastGoodInput(input);
-  const selected = selectTransport(input.resources, input.transport, lastGood);
-  const diagnostics: Diagnostic[] = [...selected.diagnostics];
-  if (!selected.ok) return { snapshot: undefined, packed: undefined, diagnostics };
-  const transport = selected.value;
-  const { attached, ...attachment } = attachResources(input.resources, transport.name);
+  const compile = (resource: MailTransport) =>
+    memory.transports.of(resource, [], () => memory.steady(objectName(resource), compileTransport(resource)));
+  const selected = selectTransport(input.resources, { wanted: input.transport, compile }, lastGood);
+  if (!selected.ok) return { snapshot: undefined, packed: undefined, diagnostics: selected.diagnostics };
+  const { content, diagnostics } = compileContent(selected.value, lastGood, { ...input, memory });
+  const packed = packSnapshot(content, memory.pack);
+  const snapshot: Snapshot = { version: 1, digest: packed.digest, ...content };
+  memory.snapshot = snapshot;
+  return { snapshot, packed, diagnostics: [...selected.diagnostics, ...diagnostics].sort(byObject) };
+}
+
+type Input = CompileInput & { readonly memory: CompileMemory };
+
+function compileContent(transport: TransportEntry, lastGood: LastGoodInput, input: Input) {
+  const diagnostics: Diagnostic[] = [];
   const report = <Result extends { readonly diagnostics: readonly Diagnostic[] }>(result: Result): Result => {
     diagnostics.push(...result.diagnostics);
     return result;
   };
-  report(attachment);
-  const hold = holder(transport, lastGood);
+  const { memory } = input;
+  const { name } = transport;
+  const judge = judger(transport, input.namespaces);
+  const earlier = previousEntries(name, lastGood.previous);
+  const previous = earlier.size > 0 ? lastGood.previous : undefined;
+  const hold: Hold = (kind, entries = []) =>
+    report(holdEntries(kind, entries, { ...lastGood, judge })).entries;
+  const stays = (object: string) => lastGood.incomplete && earlier.has(object);
+  const { attached } = report(attachResources(input.resources, { transport: name, judge, stays }));
 
   const receive = report(
-    settleRanges([
-      ...ofKind(attached, "ReceiveConnector").map((one) =>
-        candidate(one, compileReceiveConnector(one, transport)),
-      ),
-      ...heldCandidates(report(hold("ReceiveConnector", (previous) => previous.receiveConnectors))),
-    ]),
+    settleRanges(
+      [
+        ...receiveCandidates(ofKind(attached, "ReceiveConnector"), transport, memory),
+        ...heldCandidates(hold("ReceiveConnector", previous?.receiveConnectors), memory),
+      ],
+      memory.ranges,
+    ),
   ).entries;
-  const send = [
-    ...ofKind(attached, "SendConnector").map((one) => compileSendConnector(one, transport)),
-    ...report(hold("SendConnector", (previous) => previous.sendConnectors)).entries,
-  ].sort(byName);
+  const send = inOrder(
+    [
+      ...sendEntries(ofKind(attached, "SendConnector"), transport, memory),
+      ...hold("SendConnector", previous?.sendConnectors),
+    ],
+    memory.snapshot?.sendConnectors ?? [],
+    byName,
+  );
   const domains = report(
-    settleDomains([
-      ...ofKind(attached, "AcceptedDomain").map((one) => candidate(one, compileAcceptedDomain(one))),
-      ...heldCandidates(report(hold("AcceptedDomain", (previous) => previous.acceptedDomains))),
-    ]),
+    settleDomains(
+      [
+        ...domainCandidates(ofKind(attached, "AcceptedDomain"), memory),
+        ...heldCandidates(hold("AcceptedDomain", previous?.acceptedDomains), memory),
+      ],
+      memory.claims,
+    ),
   ).entries;
-  diagnostics.push(...checkRecipients(domains), ...checkRoutes(domains, send));
-  const known = {
-    receive: new Set(receive.map(({ name }) => name)),
-    send: new Set(send.map(({ name }) => name)),
-  };
-  const rules = orderRules([
-    ...report(compileRules(ofKind(attached, "TransportRule"), known, previousOf(transport, lastGood)?.rules))
-      .rules,
-    ...heldCandidates(report(hold("TransportRule", (previous) => previous.rules))),
-  ]);
+  diagnostics.push(...memory.recipients.of([domains], () => checkRecipients(domains)));
+  const spaces = memory.spaces.of([send], () => addressSpaces(send));
+  diagnostics.push(...checkRoutes(domains, spaces, memory.routes));
+  const known = memory.connectors.of([receive, send], () => knownConnectors(receive, send));
+  const rules = inOrder(
+    [
+      ...report(ruleEntries(ofKind(attached, "TransportRule"), known, { previous: earlier, memory })).entries,
+      ...hold("TransportRule", previous?.rules),
+    ],
+    memory.snapshot?.rules ?? [],
+    byRuleOrder,
+  );
 
-  diagnostics.push(...droppedObjects(transport, lastGood));
-  const { secrets } = input;
-  if (secrets !== undefined) {
-    diagnostics.push(...receive.flatMap((entry) => checkReceiveSecrets(entry, secrets)));
-    diagnostics.push(...send.flatMap((entry) => checkSendSecrets(entry, secrets)));
-  }
-  const content = {
-    transport,
-    receiveConnectors: receive,
-    sendConnectors: send,
-    acceptedDomains: domains,
-    rules,
-  };
-  const packed = packSnapshot(content, input.memory?.pack);
-  const snapshot = { version: 1, digest: packed.digest, ...content } as const;
-  return { snapshot, packed, diagnostics: diagnostics.sort(byObject) };
-}
-
-function lastGoodInput({ resources, previous, broken, incomplete }: CompileInput): LastGoodInput {
-  return {
-    previous,
-    broken: new Set(broken),
-    present: new Set(resources.map(objectName)),
-    incomplete: incomplete ?? false,
-  };
-}
-
-/** The previous snapshot, when it is this transport's. */
-function previousOf({ name }: TransportEntry, { previous }: LastGoodInput): Snapshot | undefined {
-  return previous?.transport.name === name ? previous : undefined;
+  diagnostics.push(...droppedObjects(name, lastGood));
+  diagnostics.push(...checkSecrets(receive, send, input));
+  const connectors = { receiveConnectors: receive, sendConnectors: send };
+  return { content: { transport, ...connectors, acceptedDomains: domains, rules }, diagnostics };
 }
 
 type Hold = <Entry extends { readonly name: string }>(
   kind: string,
-  pick: (previous: Snapshot) => readonly Entry[],
-) => Held<Entry>;
+  previous: readonly Entry[] | undefined,
+) => Held<Entry>["entries"];
 
-function holder(transport: TransportEntry, lastGood: LastGoodInput): Hold {
-  const previous = previousOf(transport, lastGood);
-  return (kind, pick) => holdEntries(kind, previous === undefined ? [] : pick(previous), lastGood);
+function lastGoodInput({ resources, previous, broken, incomplete }: CompileInput): LastGoodInput {
+  let present: ReadonlySet<string> | undefined;
+  return {
+    previous,
+    broken: new Set(broken),
+    present() {
+      present ??= new Set(resources.map(objectName));
+      return present;
+    },
+    incomplete: incomplete ?? false,
+  };
 }
 
-/** Broken objects of the transport's namespace that have no earlier form. Secrets are none of the snapshot's. */
-function droppedObjects(transport: TransportEntry, lastGood: LastGoodInput): Diagnostic[] {
-  const previous = previousOf(transport, lastGood);
-  const held = new Set([
-    `MailTransport/${transport.name}`,
-    ...(previous?.receiveConnectors ?? []).map(({ name }) => `ReceiveConnector/${name}`),
-    ...(previous?.sendConnectors ?? []).map(({ name }) => `SendConnector/${name}`),
-    ...(previous?.acceptedDomains ?? []).map(({ name }) => `AcceptedDomain/${name}`),
-    ...(previous?.rules ?? []).map(({ name }) => `TransportRule/${name}`),
-  ]);
-  const namespace = namespaceOf(transport.name);
-  return [...lastGood.broken]
-    .filter(
-      (object) => object.split("/")[1] === namespace && !held.has(object) && !lastGood.present.has(object),
-    )
-    .filter((object) => !object.startsWith("Secret/"))
-    .map(dropped);
+/** Each namespace is judged once. */
+function judger(transport: TransportEntry, namespaces: NamespaceLabels | undefined) {
+  const verdicts = new Map<string, NamespaceVerdict>();
+  return (namespace: string) => {
+    const verdict = verdicts.get(namespace) ?? judgeNamespace(namespace, transport, namespaces);
+    verdicts.set(namespace, verdict);
+    return verdict;
+  };
 }
 
-/** A rule that cannot be compiled keeps its previous form: a rule that guards mail must not fail open. */
-function compileRules(
-  resources: readonly TransportRule[],
-  known: KnownConnectors,
-  previous: readonly RuleEntry[] | undefined,
-): { rules: Candidate<RuleEntry>[]; diagnostics: Diagnostic[] } {
-  const before = new Map((previous ?? []).map((entry) => [entry.name, entry]));
-  const rules: Candidate<RuleEntry>[] = [];
-  const diagnostics: Diagnostic[] = [];
-  for (const resource of resources) {
-    const compiled = compileRule(resource, known);
-    diagnostics.push(...compiled.diagnostics);
-    const earlier = before.get(qualifiedName(resource));
-    const entry = compiled.ok ? compiled.value : earlier;
-    if (entry !== undefined) rules.push(candidate(resource, entry));
-    if (compiled.ok) continue;
-    diagnostics.push(earlier === undefined ? dropped(objectName(resource)) : fallBack(objectName(resource)));
-  }
-  return { rules, diagnostics };
+function knownConnectors(receive: readonly ReceiveConnectorEntry[], send: readonly SendConnectorEntry[]) {
+  return { receive: new Set(receive.map(({ name }) => name)), send: new Set(send.map(({ name }) => name)) };
 }
 
-function orderRules(candidates: readonly Candidate<RuleEntry>[]): RuleEntry[] {
-  return candidates.map(({ entry }) => entry).sort(byRuleOrder);
+function checkSecrets(
+  receive: readonly ReceiveConnectorEntry[],
+  send: readonly SendConnectorEntry[],
+  { secrets, now, memory: { certificates } }: Input,
+): Diagnostic[] {
+  if (secrets === undefined) return [];
+  const checks = { secrets, certificates, now };
+  const diagnostics = [
+    ...receive.flatMap((entry) => checkReceiveSecrets(entry, checks)),
+    ...send.flatMap((entry) => checkSendSecrets(entry, checks)),
+  ];
+  certificates.forget();
+  return diagnostics;
 }
 
 function ofKind<Kind extends AttachedResource["kind"]>(
@@ -189,18 +197,10 @@ function ofKind<Kind extends AttachedResource["kind"]>(
   );
 }
 
-function candidate<Entry>(resource: AnyResource, entry: Entry): Candidate<Entry> {
-  return { entry, rank: rank(qualifiedName(resource), resource.metadata.creationTimestamp) };
-}
-
-function heldCandidates<Entry extends { readonly name: string }>({
-  entries,
-}: Held<Entry>): Candidate<Entry>[] {
-  return entries.map((entry) => ({ entry, rank: { name: entry.name, createdAt: HELD } }));
-}
-
+/** In an order that depends on nothing but what is said. */
 function byObject(a: Diagnostic, b: Diagnostic): number {
-  if (a.object !== b.object) return a.object < b.object ? -1 : 1;
-  if (a.path !== b.path) return a.path < b.path ? -1 : 1;
+  for (const field of ["object", "path", "reason", "message"] as const) {
+    if (a[field] !== b[field]) return a[field] < b[field] ? -1 : 1;
+  }
   return 0;
 }

@@ -4,7 +4,8 @@
  */
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { parseIp, parseIpRange } from "../mail/ip-range.ts";
-import { byAge, byName, type Rank } from "./precedence.ts";
+import { byAge, byName, inOrder, type Rank } from "./precedence.ts";
+import { sameItems } from "./recall.ts";
 import type { AcceptedDomainEntry, ReceiveConnectorEntry } from "./schema.ts";
 
 /** An entry that wants to be in force. */
@@ -19,9 +20,18 @@ export interface Settled<Entry> {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** The same candidates are settled once, and a loser that keeps the same claims is the same entry. */
+export class SettleMemory<Entry extends object> {
+  /** Winners first. */
+  candidates: readonly Candidate<Entry>[] = [];
+  settled: Settled<Entry> = { entries: [], diagnostics: [] };
+  readonly losers = new WeakMap<Entry, { readonly kept: readonly string[]; readonly entry: Entry }>();
+}
+
 /** Equal ranges on one binding. A range lost on one binding is lost on all: an entry is every binding times every range. */
 export function settleRanges(
   candidates: readonly Candidate<ReceiveConnectorEntry>[],
+  memory = new SettleMemory<ReceiveConnectorEntry>(),
 ): Settled<ReceiveConnectorEntry> {
   return settle(candidates, {
     kind: "ReceiveConnector",
@@ -29,11 +39,13 @@ export function settleRanges(
     claims: (entry) => entry.remoteIPRanges,
     keys: (entry, range) => entry.bindings.map((binding) => `${bindingKey(binding)} ${rangeKey(range)}`),
     keep: (entry, remoteIPRanges) => ({ ...entry, remoteIPRanges }),
+    memory,
   });
 }
 
 export function settleDomains(
   candidates: readonly Candidate<AcceptedDomainEntry>[],
+  memory = new SettleMemory<AcceptedDomainEntry>(),
 ): Settled<AcceptedDomainEntry> {
   return settle(candidates, {
     kind: "AcceptedDomain",
@@ -41,29 +53,45 @@ export function settleDomains(
     claims: (entry) => entry.domains,
     keys: (_, domain) => [domain],
     keep: (entry, domains) => ({ ...entry, domains }),
+    memory,
   });
 }
 
 /** How one kind claims things. */
-interface Claiming<Entry> {
+interface Claiming<Entry extends object> {
   readonly kind: string;
   readonly field: string;
   claims(entry: Entry): readonly string[];
   /** Names that must be free for a claim to be granted. */
   keys(entry: Entry, claim: string): readonly string[];
   keep(entry: Entry, claims: string[]): Entry;
+  readonly memory: SettleMemory<Entry>;
 }
 
 function settle<Entry extends { readonly name: string }>(
   candidates: readonly Candidate<Entry>[],
   claiming: Claiming<Entry>,
 ): Settled<Entry> {
+  const { memory } = claiming;
+  const ordered = inOrder(candidates, memory.candidates, (a, b) => byAge(a.rank, b.rank));
+  if (ordered !== memory.candidates) {
+    memory.candidates = ordered;
+    memory.settled = grant(ordered, claiming);
+  }
+  return memory.settled;
+}
+
+/** Grants each claim to the first that makes it. */
+function grant<Entry extends { readonly name: string }>(
+  candidates: readonly Candidate<Entry>[],
+  claiming: Claiming<Entry>,
+): Settled<Entry> {
   const owners = new Map<string, string>();
   const entries: Entry[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const { entry } of candidates.toSorted((a, b) => byAge(a.rank, b.rank))) {
+  for (const { entry } of candidates) {
     const { kept, lost } = divide(entry, claiming, owners);
-    if (kept.length > 0) entries.push(lost.length === 0 ? entry : claiming.keep(entry, kept));
+    if (kept.length > 0) entries.push(lost.length === 0 ? entry : loserOf(entry, kept, claiming));
     for (const { index, claim, owner } of lost) {
       const rest = kept.length > 0 ? "the rest stays in force" : "nothing is left, so it is not in force";
       diagnostics.push({
@@ -76,6 +104,18 @@ function settle<Entry extends { readonly name: string }>(
     }
   }
   return { entries: entries.sort(byName), diagnostics };
+}
+
+function loserOf<Entry extends object>(
+  entry: Entry,
+  kept: string[],
+  { keep, memory }: Claiming<Entry>,
+): Entry {
+  const known = memory.losers.get(entry);
+  if (known !== undefined && sameItems(known.kept, kept)) return known.entry;
+  const loser = keep(entry, kept);
+  memory.losers.set(entry, { kept, entry: loser });
+  return loser;
 }
 
 interface Lost {

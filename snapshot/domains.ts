@@ -5,6 +5,7 @@ import type { Diagnostic } from "../lib/diagnostics.ts";
 import { parseAddress } from "../mail/address.ts";
 import { domainAndParents } from "../mail/domain.ts";
 import { createDomainTable } from "./domain-table.ts";
+import type { Recall } from "./recall.ts";
 import type { AcceptedDomainEntry, SendConnectorEntry } from "./schema.ts";
 
 export function compileAcceptedDomain(resource: AcceptedDomain): AcceptedDomainEntry {
@@ -19,44 +20,67 @@ export function compileAcceptedDomain(resource: AcceptedDomain): AcceptedDomainE
 
 /** Recipients whose domain another object holds, or none: they have no effect. */
 export function checkRecipients(entries: readonly AcceptedDomainEntry[]): Diagnostic[] {
+  const lists = entries.map((entry) => ({ entry, listed: listedRecipients(entry) }));
+  if (lists.every(({ listed }) => listed.length === 0)) return [];
   const table = createDomainTable(entries.map((entry) => ({ ...entry, recipients: NO_RECIPIENTS })));
-  return entries.flatMap(({ name, recipients }) => {
-    const listed = [
-      ...recipients.addresses.map((address, at) => [`addresses[${at}]`, address] as const),
-      ...recipients.aliases.map(({ alias }, at) => [`aliases[${at}].alias`, alias] as const),
-      ...recipients.groups.map(({ address }, at) => [`groups[${at}].address`, address] as const),
-      ...recipients.forwards.map(({ address }, at) => [`forwards[${at}].address`, address] as const),
-    ];
-    return listed.flatMap(([path, text]) => {
+  return lists.flatMap(({ entry: { name }, listed }) =>
+    listed.flatMap(([path, text]) => {
       const domain = parseAddress(text)?.domain ?? "";
       const holder = table.find(domain)?.name;
       if (holder === name) return [];
       const where = holder === undefined ? "is none of this object's domains" : `belongs to ${holder}`;
       return [warning(name, `spec.recipients.${path}`, `${text} has no effect: ${domain} ${where}`)];
-    });
-  });
+    }),
+  );
 }
 
-/** Accepted domains that no connector takes: their mail would be accepted and then wait as unreachable. */
+/** Path below spec.recipients and address of every recipient that an object lists. */
+function listedRecipients({ recipients }: AcceptedDomainEntry): (readonly [string, string])[] {
+  return [
+    ...recipients.addresses.map((address, at) => [`addresses[${at}]`, address] as const),
+    ...recipients.aliases.map(({ alias }, at) => [`aliases[${at}].alias`, alias] as const),
+    ...recipients.groups.map(({ address }, at) => [`groups[${at}].address`, address] as const),
+    ...recipients.forwards.map(({ address }, at) => [`forwards[${at}].address`, address] as const),
+  ];
+}
+
+/** What the domains of one object came to under some address spaces. */
+export type RouteMemory = Recall<AcceptedDomainEntry, readonly Diagnostic[]>;
+
+/** Accepted domains that none of `spaces` takes: their mail would be accepted and then wait as unreachable. */
 export function checkRoutes(
   entries: readonly AcceptedDomainEntry[],
-  connectors: readonly SendConnectorEntry[],
+  spaces: AddressSpaces,
+  memory: RouteMemory,
 ): Diagnostic[] {
   // A folder without any send connector is one that is still being written, or only checked in part.
-  if (connectors.length === 0) return [];
+  if (spaces === undefined) return [];
+  return entries.flatMap((entry) => memory.of(entry, [spaces], () => checkDomains(entry, spaces)));
+}
+
+/** Domains and *.domains that mail is sent to without a rule's word; undefined: there is no connector at all. */
+export type AddressSpaces = ReadonlySet<string> | undefined;
+
+export function addressSpaces(connectors: readonly SendConnectorEntry[]): AddressSpaces {
+  if (connectors.length === 0) return undefined;
   const ruled = connectors.filter(({ transportRuleScoped }) => !transportRuleScoped);
-  const spaces = new Set(ruled.flatMap(({ addressSpaces }) => addressSpaces.map(({ domain }) => domain)));
-  const isRouted = (pattern: string) => {
-    const domain = pattern.replace(/^\*\./, "");
-    const parents = domainAndParents(domain).map((parent) => `*.${parent}`);
-    return ["*", pattern, ...parents].some((space) => spaces.has(space));
-  };
-  return entries.flatMap(({ name, domains }) => {
-    const index = domains.findIndex((domain) => !isRouted(domain));
-    if (index < 0) return [];
-    const message = `no SendConnector takes ${domains[index]}: its mail would wait as unreachable`;
-    return [warning(name, `spec.domains[${index}]`, message)];
-  });
+  return new Set(ruled.flatMap((connector) => connector.addressSpaces.map(({ domain }) => domain)));
+}
+
+function checkDomains(
+  { name, domains }: AcceptedDomainEntry,
+  spaces: NonNullable<AddressSpaces>,
+): Diagnostic[] {
+  const index = domains.findIndex((domain) => !isRouted(domain, spaces));
+  if (index < 0) return [];
+  const message = `no SendConnector takes ${domains[index]}: its mail would wait as unreachable`;
+  return [warning(name, `spec.domains[${index}]`, message)];
+}
+
+function isRouted(pattern: string, spaces: NonNullable<AddressSpaces>): boolean {
+  if (spaces.has("*") || spaces.has(pattern)) return true;
+  const domain = pattern.replace(/^\*\./, "");
+  return domainAndParents(domain).some((parent) => spaces.has(`*.${parent}`));
 }
 
 const NO_RECIPIENTS: AcceptedDomainEntry["recipients"] = {

@@ -33,6 +33,16 @@ export function compileRule(resource: TransportRule, known: KnownConnectors): Co
   return { ok: true, value, diagnostics };
 }
 
+/** False: its entry depends on the rule alone. */
+export function namesConnectors({ spec }: TransportRule): boolean {
+  if (spec.actions.routeMessageOutboundConnector !== undefined) return true;
+  return [spec.conditions, spec.exceptions].some(
+    (fields) =>
+      fields?.receiveConnectorIs !== undefined ||
+      fields?.anyOf?.some(({ receiveConnectorIs }) => receiveConnectorIs !== undefined),
+  );
+}
+
 /** A receive connector that does not exist is no fault: the predicate simply does not hold. But it is likely a slip. */
 function checkReceiveConnectors(resource: TransportRule, known: ReadonlySet<string>): Diagnostic[] {
   const { conditions, exceptions } = resource.spec;

@@ -8,6 +8,7 @@
  */
 import type { AcceptedDomainSpec } from "../crds/accepted-domain.ts";
 import type { AgentEntry } from "../crds/agents.ts";
+import type { AllowedNamespaces } from "../crds/allowed-namespaces.ts";
 import type { ReceiveConnectorSpec } from "../crds/receive-connector.ts";
 import type { SendConnectorSpec } from "../crds/send-connector.ts";
 import type { Actions, TransportRuleSpec } from "../crds/transport-rule.ts";
@@ -24,6 +25,8 @@ export interface TransportEntry {
   readonly role: "Hub" | "Edge";
   readonly hostname: string;
   readonly replicas: number;
+  /** Kept here so that a MailTransport that somebody broke still knows whose objects it takes. */
+  readonly allowedNamespaces: AllowedNamespaces;
   readonly queue: {
     readonly storageSize: number;
     readonly messageExpirationMs: number;

@@ -4,15 +4,19 @@ import type { Compiled, Diagnostic } from "../lib/diagnostics.ts";
 import { fallBack, type LastGoodInput } from "./last-good.ts";
 import { byName } from "./precedence.ts";
 import type { TransportEntry } from "./schema.ts";
-import { compileTransport } from "./transport.ts";
 
 const EXAMPLE =
   "apiVersion: postroom.dev/v1alpha1, kind: MailTransport, metadata: {name: hub}, spec: {hostname: mx.contoso.example}";
 
-/** `wanted`: namespace/name, or a name in namespace default; undefined: the previous one, or the only one there is. */
+export interface WantedTransport {
+  /** namespace/name, or a name in namespace default; undefined: the previous one, or the only one there is. */
+  readonly wanted: string | undefined;
+  compile(resource: MailTransport): TransportEntry;
+}
+
 export function selectTransport(
   resources: readonly AnyResource[],
-  wanted: string | undefined,
+  { wanted, compile }: WantedTransport,
   lastGood: LastGoodInput,
 ): Compiled<TransportEntry> {
   const transports = resources.filter(
@@ -24,7 +28,7 @@ export function selectTransport(
   const fallback = held || named.some(({ name }) => name === previous?.name) ? previous?.name : undefined;
   const name = wanted === undefined ? (fallback ?? onlyName(named)) : qualify(wanted);
   const found = named.find((one) => one.name === name);
-  if (found !== undefined) return { ok: true, value: compileTransport(found.resource), diagnostics: [] };
+  if (found !== undefined) return { ok: true, value: compile(found.resource), diagnostics: [] };
   if (held && previous.name === name) {
     return { ok: true, value: previous, diagnostics: [fallBack(`MailTransport/${name}`)] };
   }
@@ -33,7 +37,7 @@ export function selectTransport(
 
 function isHeld(name: string, { broken, present, incomplete }: LastGoodInput): boolean {
   const object = `MailTransport/${name}`;
-  return broken.has(object) || (incomplete && !present.has(object));
+  return broken.has(object) || (incomplete && !present().has(object));
 }
 
 function onlyName(named: readonly { readonly name: string }[]): string | undefined {

@@ -59,6 +59,7 @@ export function snapshotOf(
       role: "Hub",
       hostname: "mx.contoso.example",
       replicas: 1,
+      allowedNamespaces: { from: "Same" },
       queue: {
         storageSize: 2 ** 30,
         messageExpirationMs: 172_800_000,
