@@ -7,7 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { covers, project, sortedJson } from "./covers.ts";
-import { isNotFound } from "./errors.ts";
+import { isConflict, isNotFound, KubeError } from "./errors.ts";
 import { apiVersion, objectKey, resourcePath } from "./paths.ts";
 import type { KubeHttp, KubeObject, ObjectMeta, OwnerReference, ResourceType } from "./types.ts";
 
@@ -37,7 +37,7 @@ export interface StatusApply {
 }
 
 export interface Applier {
-  /** Rejects with ForeignObjectError; with KubeError, a conflict when `live` was deleted and made anew meanwhile. */
+  /** Rejects with ForeignObjectError and KubeError. A `live` that was deleted since is read anew. */
   apply(desired: Desired, options: ApplyOptions): Promise<Applied>;
   /** Writes the status unless it is that already: then false. Rejects with KubeError, also when the object is gone. */
   applyStatus(status: StatusApply): Promise<boolean>;
@@ -99,28 +99,44 @@ export function createApplier({
     }
   }
 
+  async function applyTo(
+    live: KubeObject | undefined,
+    desired: Desired,
+    options: ApplyOptions,
+  ): Promise<Applied> {
+    const { type, owner } = options;
+    const { namespace, name } = desired.metadata;
+    if (live !== undefined && owner !== undefined && !isControlledBy(live, owner))
+      throw new ForeignObjectError(desired.kind, objectKey(desired.metadata));
+    const path = resourcePath(type, { namespace, name });
+    const { object, hash } = withHash(desired, owner);
+    const content = contentOf(object);
+    if (live !== undefined && isApplied(live, content, { hash, outcome: outcomes.get(path) }))
+      return "unchanged";
+    const uid = live?.metadata.uid;
+    const body = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
+    const answer = await patch(path, body);
+    outcomes.set(path, {
+      uid: answer.metadata.uid,
+      hash,
+      basis: live?.metadata.resourceVersion,
+      form: sortedJson(project(answer, content)),
+    });
+    if (live === undefined) return "created";
+    return answer.metadata.resourceVersion === live.metadata.resourceVersion ? "unchanged" : "updated";
+  }
+
   return {
-    async apply(desired, { type, live: known, owner }) {
+    async apply(desired, options) {
       const { namespace, name } = desired.metadata;
-      const path = resourcePath(type, { namespace, name });
-      const live = known ?? (await read(path));
-      if (live !== undefined && owner !== undefined && !isControlledBy(live, owner))
-        throw new ForeignObjectError(desired.kind, objectKey(desired.metadata));
-      const { object, hash } = withHash(desired, owner);
-      const content = contentOf(object);
-      if (live !== undefined && isApplied(live, content, { hash, outcome: outcomes.get(path) }))
-        return "unchanged";
-      const uid = live?.metadata.uid;
-      const body = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
-      const answer = await patch(path, body);
-      outcomes.set(path, {
-        uid: answer.metadata.uid,
-        hash,
-        basis: live?.metadata.resourceVersion,
-        form: sortedJson(project(answer, content)),
-      });
-      if (live === undefined) return "created";
-      return answer.metadata.resourceVersion === live.metadata.resourceVersion ? "unchanged" : "updated";
+      const path = resourcePath(options.type, { namespace, name });
+      if (options.live === undefined) return applyTo(await read(path), desired, options);
+      try {
+        return await applyTo(options.live, desired, options);
+      } catch (error) {
+        if (!isAnotherObject(error)) throw error;
+        return applyTo(await read(path), desired, options);
+      }
     },
 
     async applyStatus({ type, object, status, live }) {
@@ -132,6 +148,12 @@ export function createApplier({
       return true;
     },
   };
+}
+
+/** The object with that uid is gone: 409 when there is none of its name, 422 when there is another one. */
+function isAnotherObject(error: unknown): boolean {
+  if (isConflict(error)) return true;
+  return error instanceof KubeError && error.causes.some(({ field }) => field === "metadata.uid");
 }
 
 function isControlledBy({ metadata }: KubeObject, owner: OwnerReference): boolean {
