@@ -50,7 +50,7 @@ export function apiClient(auth: KubeAuth): ApiClient {
       ca,
       cert,
       key,
-      headers: { ...headers, ...(content === undefined ? {} : { "content-type": type }) },
+      headers: { ...headers, ...(content === undefined ? {} : contentHeaders(content, type)) },
       timeout: 30_000,
     });
     const answer = parsed(text);
@@ -58,6 +58,11 @@ export function apiClient(auth: KubeAuth): ApiClient {
     return answer as Answer;
   };
   return { call, close: () => agent.destroy() };
+}
+
+/** Node names no length of its own for the body of a DELETE. */
+function contentHeaders(content: string, type: string): Record<string, string> {
+  return { "content-type": type, "content-length": String(Buffer.byteLength(content)) };
 }
 
 function send(
