@@ -10,6 +10,7 @@
 import { type AnyResource, type MailTransport, objectName } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { type AttachedResource, attachResources } from "./attach.ts";
+import { canonicalJson } from "./canonical-json.ts";
 import type { PackedSnapshot } from "./chunks.ts";
 import {
   domainCandidates,
@@ -123,7 +124,7 @@ function compileContent(transport: TransportEntry, lastGood: LastGoodInput, inpu
     ),
   ).entries;
   diagnostics.push(...memory.recipients.of([domains], () => checkRecipients(domains)));
-  const spaces = memory.spaces.of([send], () => addressSpaces(send));
+  const spaces = memory.spaces.of([spacesKey(send)], () => addressSpaces(send));
   diagnostics.push(...checkRoutes(domains, spaces, memory.routes));
   const known = memory.connectors.of([receive, send], () => knownConnectors(receive, send));
   const rules = inOrder(
@@ -167,6 +168,10 @@ function judger(transport: TransportEntry, namespaces: NamespaceLabels | undefin
     verdicts.set(namespace, verdict);
     return verdict;
   };
+}
+
+function spacesKey(send: readonly SendConnectorEntry[]): string {
+  return canonicalJson(send.map((one) => [one.transportRuleScoped, one.addressSpaces]));
 }
 
 function knownConnectors(receive: readonly ReceiveConnectorEntry[], send: readonly SendConnectorEntry[]) {

@@ -3,7 +3,6 @@ import { normalizeDomainPattern } from "../crds/formats.ts";
 import { type AcceptedDomain, qualifiedName } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { parseAddress } from "../mail/address.ts";
-import { domainAndParents } from "../mail/domain.ts";
 import { createDomainTable } from "./domain-table.ts";
 import type { Recall } from "./recall.ts";
 import type { AcceptedDomainEntry, SendConnectorEntry } from "./schema.ts";
@@ -47,40 +46,51 @@ function listedRecipients({ recipients }: AcceptedDomainEntry): (readonly [strin
 /** What the domains of one object came to under some address spaces. */
 export type RouteMemory = Recall<AcceptedDomainEntry, readonly Diagnostic[]>;
 
-/** Accepted domains that none of `spaces` takes: their mail would be accepted and then wait as unreachable. */
+/** Accepted domains that no connector takes: their mail would be accepted and then wait as unreachable. */
 export function checkRoutes(
   entries: readonly AcceptedDomainEntry[],
   spaces: AddressSpaces,
   memory: RouteMemory,
 ): Diagnostic[] {
   // A folder without any send connector is one that is still being written, or only checked in part.
-  if (spaces === undefined) return [];
+  if (spaces.connectors === 0) return [];
   return entries.flatMap((entry) => memory.of(entry, [spaces], () => checkDomains(entry, spaces)));
 }
 
-/** Domains and *.domains that mail is sent to without a rule's word; undefined: there is no connector at all. */
-export type AddressSpaces = ReadonlySet<string> | undefined;
-
-export function addressSpaces(connectors: readonly SendConnectorEntry[]): AddressSpaces {
-  if (connectors.length === 0) return undefined;
-  const ruled = connectors.filter(({ transportRuleScoped }) => !transportRuleScoped);
-  return new Set(ruled.flatMap((connector) => connector.addressSpaces.map(({ domain }) => domain)));
+/** Where mail goes without a rule's word. */
+export interface AddressSpaces {
+  readonly connectors: number;
+  readonly domains: ReadonlySet<string>;
+  /** Of *.domain the domain; "" for all. */
+  readonly parents: ReadonlySet<string>;
 }
 
-function checkDomains(
-  { name, domains }: AcceptedDomainEntry,
-  spaces: NonNullable<AddressSpaces>,
-): Diagnostic[] {
+export function addressSpaces(connectors: readonly SendConnectorEntry[]): AddressSpaces {
+  const spaces = connectors
+    .filter(({ transportRuleScoped }) => !transportRuleScoped)
+    .flatMap((connector) => connector.addressSpaces.map(({ domain }) => domain));
+  return {
+    connectors: connectors.length,
+    domains: new Set(spaces.filter((domain) => !domain.startsWith("*"))),
+    parents: new Set(spaces.filter((domain) => domain.startsWith("*")).map((domain) => domain.slice(2))),
+  };
+}
+
+function checkDomains({ name, domains }: AcceptedDomainEntry, spaces: AddressSpaces): Diagnostic[] {
   const index = domains.findIndex((domain) => !isRouted(domain, spaces));
   if (index < 0) return [];
   const message = `no SendConnector takes ${domains[index]}: its mail would wait as unreachable`;
   return [warning(name, `spec.domains[${index}]`, message)];
 }
 
-function isRouted(pattern: string, spaces: NonNullable<AddressSpaces>): boolean {
-  if (spaces.has("*") || spaces.has(pattern)) return true;
-  const domain = pattern.replace(/^\*\./, "");
-  return domainAndParents(domain).some((parent) => spaces.has(`*.${parent}`));
+function isRouted(pattern: string, { domains, parents }: AddressSpaces): boolean {
+  if (domains.has(pattern) || parents.has("")) return true;
+  const domain = pattern.startsWith("*.") ? pattern.slice(2) : pattern;
+  if (parents.has(domain)) return true;
+  for (let dot = domain.indexOf("."); dot >= 0; dot = domain.indexOf(".", dot + 1)) {
+    if (parents.has(domain.slice(dot + 1))) return true;
+  }
+  return false;
 }
 
 const NO_RECIPIENTS: AcceptedDomainEntry["recipients"] = {

@@ -8,7 +8,6 @@
  */
 import { canonicalJson } from "./canonical-json.ts";
 import {
-  CHUNKED_KINDS,
   type ChunkedKind,
   formatIndex,
   type PackedSnapshot,
@@ -16,6 +15,7 @@ import {
   sha256,
 } from "./chunks.ts";
 import { byName } from "./precedence.ts";
+import { sameItems } from "./recall.ts";
 
 interface Entry {
   readonly name: string;
@@ -27,6 +27,13 @@ interface Bucket {
   readonly pieces: readonly { readonly digest: string; readonly text: string }[];
 }
 
+interface PackedKind {
+  /** In the order in which they came. */
+  readonly entries: readonly Entry[];
+  /** By path: the bits that the hashes of its entries begin with. */
+  readonly buckets: ReadonlyMap<string, Bucket>;
+}
+
 interface EntryFacts {
   readonly hash: number;
   /** Characters of its canonical JSON. */
@@ -36,7 +43,7 @@ interface EntryFacts {
 /** What one packing leaves to the next: a bucket of the very same entries is not written again. For one transport. */
 export class PackMemory {
   readonly facts = new WeakMap<Entry, EntryFacts>();
-  buckets: ReadonlyMap<string, Bucket> = new Map();
+  readonly kinds = new Map<ChunkedKind, PackedKind>();
 }
 
 const MAX_ENTRIES = 128;
@@ -45,48 +52,50 @@ const MAX_CHARACTERS = 256 * 1024;
 const HASH_BITS = 32;
 
 export function packSnapshot(content: SnapshotContent, memory = new PackMemory()): PackedSnapshot {
-  const packing: Packing = { memory, buckets: new Map(), texts: new Map(), chunks: new Map() };
-  const index = Object.fromEntries(
-    CHUNKED_KINDS.map((kind) => [kind, packKind(kind, entriesOf(content, kind), packing)]),
-  ) as Record<ChunkedKind, string[][]>;
-  memory.buckets = packing.buckets;
-  const text = formatIndex(index);
+  const chunks = new Map<string, string>();
+  const index = (kind: ChunkedKind, entries: readonly Entry[]): string[][] => {
+    const packed = packKind(entries, memory.kinds.get(kind), memory);
+    memory.kinds.set(kind, packed);
+    return [...packed.buckets.values()].map(({ pieces }) => {
+      for (const { digest, text } of pieces) chunks.set(digest, text);
+      return pieces.map(({ digest }) => digest);
+    });
+  };
+  const text = formatIndex({
+    transport: index("transport", [content.transport]),
+    receiveConnectors: index("receiveConnectors", content.receiveConnectors),
+    sendConnectors: index("sendConnectors", content.sendConnectors),
+    acceptedDomains: index("acceptedDomains", content.acceptedDomains),
+    rules: index("rules", content.rules),
+  });
   const digest = sha256(text);
-  packing.chunks.set(digest, text);
-  return { digest, chunks: packing.chunks };
+  chunks.set(digest, text);
+  return { digest, chunks };
 }
 
 interface Packing {
   readonly memory: PackMemory;
-  /** Path of a bucket -> bucket. */
-  readonly buckets: Map<string, Bucket>;
+  readonly before: PackedKind | undefined;
   /** Texts made to be measured: soon wanted again. */
   readonly texts: Map<Entry, string>;
-  readonly chunks: Map<string, string>;
 }
 
-function entriesOf(content: SnapshotContent, kind: ChunkedKind): readonly Entry[] {
-  return kind === "transport" ? [content.transport] : content[kind];
-}
-
-/** Digests of each bucket's pieces, buckets in the order of their paths. */
-function packKind(kind: ChunkedKind, entries: readonly Entry[], packing: Packing): string[][] {
-  if (entries.length === 0) return [];
-  const digests: string[][] = [];
-  const divide = (some: readonly Entry[], path: string, bit: number): void => {
-    if (bit < HASH_BITS && some.length > 1 && isLarge(some, packing)) {
-      const halves: [Entry[], Entry[]] = [[], []];
-      for (const entry of some) halves[bitOf(factsOf(entry, packing).hash, bit)].push(entry);
-      for (const [at, half] of halves.entries()) if (half.length > 0) divide(half, `${path}${at}`, bit + 1);
+function packKind(entries: readonly Entry[], before: PackedKind | undefined, memory: PackMemory): PackedKind {
+  if (before !== undefined && sameItems(before.entries, entries)) return before;
+  const buckets = new Map<string, Bucket>();
+  const packing = { memory, before, texts: new Map<Entry, string>() };
+  const divide = (some: readonly Entry[], path: string): void => {
+    if (path.length >= HASH_BITS || some.length < 2 || !isLarge(some, packing)) {
+      if (some.length > 0) buckets.set(path, bucketOf(some, path, packing));
       return;
     }
-    const bucket = bucketOf(some, path, packing);
-    packing.buckets.set(path, bucket);
-    for (const { digest, text } of bucket.pieces) packing.chunks.set(digest, text);
-    digests.push(bucket.pieces.map(({ digest }) => digest));
+    const halves: [Entry[], Entry[]] = [[], []];
+    for (const entry of some) halves[bitOf(factsOf(entry, packing).hash, path.length)].push(entry);
+    divide(halves[0], `${path}0`);
+    divide(halves[1], `${path}1`);
   };
-  divide(entries, `${kind}/`, 0);
-  return digests;
+  divide(entries, "");
+  return { entries, buckets };
 }
 
 function isLarge(entries: readonly Entry[], packing: Packing): boolean {
@@ -100,16 +109,12 @@ function bitOf(hash: number, bit: number): 0 | 1 {
   return (hash >>> (HASH_BITS - 1 - bit)) & 1 ? 1 : 0;
 }
 
-function bucketOf(entries: readonly Entry[], path: string, { memory, texts }: Packing): Bucket {
-  const known = memory.buckets.get(path);
-  if (known !== undefined && sameEntries(known.entries, entries)) return known;
+function bucketOf(entries: readonly Entry[], path: string, { before, texts }: Packing): Bucket {
+  const known = before?.buckets.get(path);
+  if (known !== undefined && sameItems(known.entries, entries)) return known;
   const sorted = entries.toSorted(byName);
   const text = `[${sorted.map((entry) => texts.get(entry) ?? canonicalJson(entry)).join(",")}]`;
   return { entries, pieces: cut(text).map((piece) => ({ digest: sha256(piece), text: piece })) };
-}
-
-function sameEntries(a: readonly Entry[], b: readonly Entry[]): boolean {
-  return a.length === b.length && a.every((entry, at) => entry === b[at]);
 }
 
 /** One entry alone may be long. No piece ends within a surrogate pair: each must be UTF-8 by itself. */
