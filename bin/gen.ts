@@ -1,15 +1,23 @@
 /** Writes the generated files. `npm run gen`; with --check it writes nothing and exits 1 when one of them is out of date. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import * as yaml from "js-yaml";
+import { CUSTOM_RESOURCES, customResourceDefinition } from "../crds/custom-resource.ts";
 import { parseManifests } from "../crds/mod.ts";
 import { renderCrdDocs } from "./crd-docs.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const SAMPLES = join(ROOT, "samples/contoso");
 
+const GENERATED = "# Generated from the schemas in crds/ by `npm run gen`: do not edit.\n";
+
 /** Path below the root -> content. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  return new Map([["docs/crds.md", renderCrdDocs(sampleManifests())]]);
+  const definitions = CUSTOM_RESOURCES.map((resource): [string, string] => [
+    `charts/postroom/files/crds/${resource.plural}.yaml`,
+    GENERATED + yaml.dump(customResourceDefinition(resource), { lineWidth: 110, noRefs: true }),
+  ]);
+  return new Map([["docs/crds.md", renderCrdDocs(sampleManifests())], ...definitions]);
 }
 
 export function outdatedFiles(): string[] {
@@ -34,11 +42,16 @@ function sampleManifests(): Map<string, string> {
   return examples;
 }
 
+function write(file: string, content: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+}
+
 if (import.meta.main) {
   const check = process.argv.includes("--check");
   for (const path of outdatedFiles()) {
     console.log(`${check ? "out of date, run npm run gen" : "written"}: ${path}`);
     if (check) process.exitCode = 1;
-    else writeFileSync(join(ROOT, path), generatedFiles().get(path) ?? "");
+    else write(join(ROOT, path), generatedFiles().get(path) ?? "");
   }
 }

@@ -4,6 +4,9 @@ import { addressKey, parseAddress } from "../mail/address.ts";
 import { type ReportFault, reportDuplicates, withCheck } from "./checks.ts";
 import { enabled, transportRefs } from "./common.ts";
 import { AddressText, DomainPattern, normalizeDomainPattern } from "./formats.ts";
+import { withRules } from "./validation.ts";
+
+const TO_ITSELF = "leads to the alias itself";
 
 const Spec = z.strictObject({
   transportRefs,
@@ -12,6 +15,7 @@ const Spec = z.strictObject({
     .array(DomainPattern)
     .min(1)
     .max(1000)
+    .meta({ "x-kubernetes-list-type": "set" })
     .describe("Domains: contoso.example, or *.contoso.example for all its subdomains."),
   type: z
     .enum(["Authoritative", "InternalRelay", "ExternalRelay"])
@@ -30,12 +34,15 @@ const Spec = z.strictObject({
       addresses: z.array(AddressText).max(100000).default([]).describe("Recipients that exist."),
       aliases: z
         .array(
-          z.strictObject({
-            alias: AddressText.describe("Further address."),
-            address: AddressText.describe("Where it leads."),
-          }),
+          withRules(
+            z.strictObject({
+              alias: AddressText.describe("Further address."),
+              address: AddressText.describe("Where it leads."),
+            }),
+            { rule: "self.alias != self.address", message: TO_ITSELF, fieldPath: ".address" },
+          ),
         )
-        .max(100000)
+        .max(50000)
         .default([])
         .describe("Other addresses of a recipient."),
       groups: z
@@ -92,7 +99,7 @@ function checkAcceptedDomain({ domains, type, recipients }: SpecOutput, fault: R
   }
   for (const [index, { alias, address }] of recipients.aliases.entries()) {
     if (keyOf(alias) !== undefined && keyOf(alias) === keyOf(address)) {
-      fault(["recipients", "aliases", index, "address"], "leads to the alias itself");
+      fault(["recipients", "aliases", index, "address"], TO_ITSELF);
     }
   }
 }
@@ -102,5 +109,9 @@ function keyOf(text: string): string | undefined {
   return address && addressKey(address);
 }
 
-export const AcceptedDomainSpec = withCheck(Spec, checkAcceptedDomain);
+export const AcceptedDomainSpec = withCheck(Spec, checkAcceptedDomain, {
+  rule: "self.recipients.validation != 'Reject' || self.type == 'Authoritative'",
+  messageExpression: "'Reject is not for type ' + self.type + ', whose recipients are elsewhere'",
+  fieldPath: ".recipients.validation",
+});
 export type AcceptedDomainSpec = z.infer<typeof AcceptedDomainSpec>;

@@ -1,35 +1,46 @@
 /** Settings of the built-in agents. A new agent adds its schema here, its file in transport/agents, and runs `npm run gen`. */
 import { z } from "zod";
 import { type ReportFault, withCheck } from "./checks.ts";
-import { Duration, PositiveDuration } from "./common.ts";
+import { Duration, PositiveDuration, Time } from "./common.ts";
 import { AddressText, DomainText, HeaderName, IpRangeText, IpText, OneLine } from "./formats.ts";
+import { type CelRule, withRules } from "./validation.ts";
 
 const IpEntry = z.strictObject({
   range: IpRangeText.describe("Address, CIDR or first-last range."),
-  expires: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .describe("RFC 3339 time after which the entry no longer counts."),
+  expires: Time.optional().describe("RFC 3339 time after which the entry no longer counts."),
 });
 
 const IpBlockListProvider = z.strictObject({
   lookupDomain: DomainText.describe("DNS block list, e.g. zen.spamhaus.org."),
   anyMatch: z.boolean().default(true).describe("Any 127.x answer counts."),
-  ipAddressesMatch: z.array(IpText).default([]).describe("Answers that count, when anyMatch is false."),
+  ipAddressesMatch: z
+    .array(IpText)
+    .max(64)
+    .default([])
+    .describe("Answers that count, when anyMatch is false."),
   bitmaskMatch: IpText.optional().describe(
     "Mask such as 127.0.0.6 whose bits count, when anyMatch is false.",
   ),
   rejectionResponse: OneLine.max(240).optional().describe("Text of the refusal."),
 });
 
+const ANY_AND_CHOSEN = "true counts every answer: set it to false to use ipAddressesMatch or bitmaskMatch";
+const NONE_CHOSEN = "false needs ipAddressesMatch or bitmaskMatch";
+
 function checkProvider(provider: z.output<typeof IpBlockListProvider>, fault: ReportFault): void {
   const { anyMatch, ipAddressesMatch, bitmaskMatch } = provider;
   const chosen = ipAddressesMatch.length > 0 || bitmaskMatch !== undefined;
   if (anyMatch && chosen) {
-    fault(["anyMatch"], "true counts every answer: set it to false to use ipAddressesMatch or bitmaskMatch");
+    fault(["anyMatch"], ANY_AND_CHOSEN);
   }
-  if (!anyMatch && !chosen) fault(["anyMatch"], "false needs ipAddressesMatch or bitmaskMatch");
+  if (!anyMatch && !chosen) fault(["anyMatch"], NONE_CHOSEN);
 }
+
+const CHOSEN = "(self.ipAddressesMatch.size() > 0 || has(self.bitmaskMatch))";
+const PROVIDER_RULES: readonly CelRule[] = [
+  { rule: `!self.anyMatch || !${CHOSEN}`, message: ANY_AND_CHOSEN, fieldPath: ".anyMatch" },
+  { rule: `self.anyMatch || ${CHOSEN}`, message: NONE_CHOSEN, fieldPath: ".anyMatch" },
+];
 
 export const ConnectionFilterSettings = z.strictObject({
   ipAllowList: z.array(IpEntry).max(1000).default([]).describe("Clients that skip all anti-spam agents."),
@@ -39,7 +50,7 @@ export const ConnectionFilterSettings = z.strictObject({
     .default([])
     .describe("Clients that are refused 550 5.7.1 at RCPT TO."),
   ipBlockListProviders: z
-    .array(withCheck(IpBlockListProvider, checkProvider))
+    .array(withCheck(IpBlockListProvider, checkProvider, ...PROVIDER_RULES))
     .max(16)
     .default([])
     .describe(
@@ -137,14 +148,19 @@ const Agents = z.strictObject({
   attachmentFilter: AttachmentFilterSettings.optional().describe("Blocks attachments by name and type."),
 });
 
-/** Property name of a built-in agent. */
-export const AgentName = Agents.keyof();
+/** Property names of the built-in agents. */
+export const AGENT_NAMES = Agents.keyof().options;
+
+const ONE_AGENT = "name exactly one agent per entry";
 
 /** Exactly one property: the agent, with its settings. */
-export const AgentEntry = Agents.refine(
-  (entry) => Object.values(entry).filter((value) => value !== undefined).length === 1,
+export const AgentEntry = withRules(
+  Agents.refine((entry) => Object.values(entry).filter((value) => value !== undefined).length === 1, {
+    error: ONE_AGENT,
+  }),
   {
-    error: "name exactly one agent per entry",
+    rule: `[${AGENT_NAMES.map((name) => `has(self.${name})`).join(", ")}].filter(there, there).size() == 1`,
+    message: ONE_AGENT,
   },
 );
 export type AgentEntry = z.infer<typeof AgentEntry>;

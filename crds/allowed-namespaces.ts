@@ -1,7 +1,8 @@
 /** Which namespaces' objects may attach to a MailTransport. */
 import { z } from "zod";
 import type { ReportFault } from "./checks.ts";
-import { LabelKey, LabelValue } from "./formats.ts";
+import { LabelKey, LabelValue, labelMap } from "./formats.ts";
+import { type CelRule, withRules } from "./validation.ts";
 
 const Expression = z.strictObject({
   key: LabelKey.describe("Key of the label."),
@@ -11,27 +12,57 @@ const Expression = z.strictObject({
   values: z.array(LabelValue).max(64).default([]).describe("Values, for In and NotIn."),
 });
 
-export const AllowedNamespaces = z.strictObject({
+const COMPARES = "self.operator in ['In', 'NotIn']";
+const EXPRESSION_RULES: readonly CelRule[] = [
+  {
+    rule: `!(${COMPARES}) || self.values.size() > 0`,
+    messageExpression: "'operator ' + self.operator + ' needs at least one value'",
+    fieldPath: ".values",
+  },
+  {
+    rule: `${COMPARES} || self.values.size() == 0`,
+    messageExpression: "'operator ' + self.operator + ' takes no values'",
+    fieldPath: ".values",
+  },
+];
+
+const SELECTOR_NEEDED = "from: Selector needs it";
+
+const Fields = z.strictObject({
   from: z
     .enum(["Same", "All", "Selector"])
     .default("Same")
     .describe("Same: only the transport's own namespace. Selector: it, and those whose labels match."),
   selector: z
     .strictObject({
-      matchLabels: z
-        .record(LabelKey, LabelValue)
-        .refine((map) => Object.keys(map).length <= 64, { error: "must have at most 64 entries" })
-        .default({})
-        .describe("Labels that must be there with these values."),
-      matchExpressions: z.array(Expression).max(32).default([]).describe("All of them must hold."),
+      matchLabels: labelMap(LabelValue).describe("Labels that must be there with these values."),
+      matchExpressions: z
+        .array(withRules(Expression, ...EXPRESSION_RULES))
+        .max(32)
+        .default([])
+        .describe("All of them must hold."),
     })
     .optional()
     .describe("Labels of the namespaces, for from: Selector."),
 });
+
+export const AllowedNamespaces = withRules(
+  Fields,
+  {
+    rule: "self.from != 'Selector' || has(self.selector)",
+    message: SELECTOR_NEEDED,
+    fieldPath: ".selector",
+  },
+  {
+    rule: "self.from == 'Selector' || !has(self.selector)",
+    messageExpression: "'only for from: Selector, not ' + self.from",
+    fieldPath: ".selector",
+  },
+);
 export type AllowedNamespaces = z.infer<typeof AllowedNamespaces>;
 
 export function checkAllowedNamespaces({ from, selector }: AllowedNamespaces, fault: ReportFault): void {
-  if (from === "Selector" && selector === undefined) fault(["selector"], "from: Selector needs it");
+  if (from === "Selector" && selector === undefined) fault(["selector"], SELECTOR_NEEDED);
   if (from !== "Selector" && selector !== undefined) {
     fault(["selector"], `only for from: Selector, not ${from}`);
   }

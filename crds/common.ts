@@ -1,41 +1,63 @@
 /** Schemas that several kinds share: quantities, durations, names, references. */
 import { z } from "zod";
+import { matching, withFormat, withRules } from "./validation.ts";
 
 export const GROUP = "postroom.dev";
 export const VERSION = "v1alpha1";
 
+const MORE_THAN_0 = "must be more than 0";
+
 /** Kubernetes quantity of octets: "36Mi", "256Ki", "1G", "1000". Parse with parseQuantity. */
-export const Quantity = z
-  .string()
-  .regex(/^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$/, "write a quantity such as 36Mi");
+export const Quantity = matching(
+  /^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$/,
+  "write a quantity such as 36Mi",
+).max(32);
 
 /** A Quantity that must be more than nothing: a limit of 0 would refuse all mail. */
-export const PositiveQuantity = Quantity.refine((text) => parseQuantity(text) !== 0, {
-  error: "must be more than 0",
-});
+export const PositiveQuantity = withRules(
+  Quantity.refine((text) => parseQuantity(text) !== 0, { error: MORE_THAN_0 }),
+  { rule: "!isQuantity(self) || quantity(self).compareTo(quantity('1')) >= 0", message: MORE_THAN_0 },
+);
 
-/** Go-style duration: "1h30m", "500ms", "48h". Parse with parseDuration. */
-export const Duration = z
-  .string()
-  .regex(/^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$/, "write a duration such as 5m or 1h30m");
+/** Go-style duration, and d for days: "1h30m", "500ms", "2d". No finer than 1 ms. Parse with parseDuration. */
+export const Duration = matching(
+  /^([0-9]+ms|[0-9]+(\.[0-9]{1,3})?(s|m|h|d))+$/,
+  "write a duration such as 5m or 1h30m",
+).max(32);
 
 /** A Duration that must be more than nothing. */
-export const PositiveDuration = Duration.refine((text) => parseDuration(text) !== 0, {
-  error: "must be more than 0",
+export const PositiveDuration = withRules(
+  Duration.refine((text) => parseDuration(text) !== 0, { error: MORE_THAN_0 }),
+  { rule: "self.matches('[1-9]')", message: MORE_THAN_0 },
+);
+
+const TIME_MESSAGE = "write an RFC 3339 time such as 2026-01-31T09:00:00Z";
+const TIME = z.iso.datetime({ offset: true });
+
+/** RFC 3339 time of a user's object. */
+export const Time = withFormat(TIME.max(40), {
+  message: TIME_MESSAGE,
+  checks: [{ pattern: z.regexes.datetime({ offset: true }).source }],
 });
 
-export const DnsLabel = z
-  .string()
+export const DnsLabel = matching(
+  /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
+  "use lower-case letters, digits, '-' and '.'",
+)
   .min(1)
-  .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "use lower-case letters, digits, '-' and '.'");
+  .max(253);
 
-/** DNS-1035 label. 52: the names of its pods and of their volumes' claims are longer by some characters and must fit 63. */
+/** 52: the names of a transport's pods, and of their volumes' claims, are longer by some characters and must fit 63. */
+export const TRANSPORT_NAME_MAX = 52;
+export const TRANSPORT_NAME_PATTERN = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+export const TRANSPORT_NAME_MESSAGE = "use lower-case letters, digits and '-', a letter first";
+
+/** DNS-1035 label. */
 export const TransportName = z
   .string()
   .min(1)
-  .max(52)
-  .regex(/^[a-z]([-a-z0-9]*[a-z0-9])?$/, "use lower-case letters, digits and '-', a letter first");
+  .max(TRANSPORT_NAME_MAX)
+  .regex(TRANSPORT_NAME_PATTERN, TRANSPORT_NAME_MESSAGE);
 
 export const SecretRef = z.strictObject({
   name: DnsLabel.describe("Name of a Secret in the same namespace."),

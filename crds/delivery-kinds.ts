@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { DnsLabel } from "./common.ts";
+import { withRules } from "./validation.ts";
 
 const Digest = z
   .string()
@@ -61,11 +62,14 @@ export const TransportSnapshotSpec = z.strictObject({
 });
 export type TransportSnapshotSpec = z.infer<typeof TransportSnapshotSpec>;
 
-export const SnapshotChunkSpec = z.strictObject({
-  digest: Digest.describe("sha256 of the text before compression."),
-  encoding: z.literal("zstd").describe("Compression of `data`."),
-  data: z.string().max(1_400_000).describe("Base64 of the compressed text."),
-});
+export const SnapshotChunkSpec = withRules(
+  z.strictObject({
+    digest: Digest.describe("sha256 of the text before compression."),
+    encoding: z.literal("zstd").describe("Compression of `data`."),
+    data: z.string().max(1_400_000).describe("Base64 of the compressed text."),
+  }),
+  { rule: "self == oldSelf", message: "a chunk never changes: write another one" },
+);
 export type SnapshotChunkSpec = z.infer<typeof SnapshotChunkSpec>;
 
 export const TransportPodSpec = z.strictObject({

@@ -4,14 +4,21 @@ import { AgentEntry } from "./agents.ts";
 import { AllowedNamespaces, checkAllowedNamespaces } from "./allowed-namespaces.ts";
 import { type ReportFault, withCheck } from "./checks.ts";
 import { DnsLabel, Duration, PositiveDuration, PositiveQuantity } from "./common.ts";
-import { checkWorkload, workloadFields } from "./transport-workload.ts";
+import { checkWorkload, WORKLOAD_RULES, workloadFields } from "./transport-workload.ts";
+import { withRules } from "./validation.ts";
 
 const Level = (medium: number, high: number, what: string, max = Number.MAX_SAFE_INTEGER) =>
-  z
-    .strictObject({
+  withRules(
+    z.strictObject({
       medium: z.number().int().min(1).max(max).default(medium).describe("From here on new mail is slowed."),
       high: z.number().int().min(1).max(max).default(high).describe("From here on new mail is answered 452."),
-    })
+    }),
+    {
+      rule: "self.medium < self.high",
+      message: "must be lower than high",
+      fieldPath: ".medium",
+    },
+  )
     .prefault({})
     .describe(`${what}.`);
 
@@ -118,7 +125,7 @@ const Spec = z.strictObject({
     .describe("Levels as in Exchange; each is left again a tenth below where it began."),
   agents: z
     .array(AgentEntry)
-    .max(32)
+    .max(16)
     .optional()
     .describe(
       "Agents in the order they run; one property each. Left out: the header firewall, and on Edge the anti-spam agents.",
@@ -145,5 +152,5 @@ function checkTransport(spec: z.output<typeof Spec>, fault: ReportFault): void {
   }
 }
 
-export const MailTransportSpec = withCheck(Spec, checkTransport);
+export const MailTransportSpec = withCheck(Spec, checkTransport, ...WORKLOAD_RULES);
 export type MailTransportSpec = z.infer<typeof MailTransportSpec>;

@@ -1,7 +1,7 @@
 /** ReceiveConnector: who may connect, how, and with which rights and limits. Names follow Exchange's Set-ReceiveConnector. */
 import { z } from "zod";
-import { AgentName } from "./agents.ts";
-import { withCheck } from "./checks.ts";
+import { AGENT_NAMES } from "./agents.ts";
+import { withCheck, wordSet } from "./checks.ts";
 import {
   DnsLabel,
   Duration,
@@ -12,7 +12,7 @@ import {
   transportRefs,
 } from "./common.ts";
 import { AddressPattern, IpRangeText, IpText, OneLine } from "./formats.ts";
-import { checkReceiveConnector } from "./receive-connector-checks.ts";
+import { checkReceiveConnector, RECEIVE_CONNECTOR_RULES } from "./receive-connector-checks.ts";
 
 const unlimitedInt = (value: number) => z.number().int().min(1).default(value);
 
@@ -33,21 +33,20 @@ const Spec = z.strictObject({
     .array(IpRangeText)
     .min(1)
     .max(512)
+    .meta({ "x-kubernetes-list-type": "set" })
     .default(["0.0.0.0/0", "::/0"])
     .describe(
       "Clients this connector serves: address, CIDR or first-last. The most specific range on a binding wins.",
     ),
   fqdn: DnsLabel.optional().describe("Name in banner, EHLO and Received; default: the transport's hostname."),
   banner: OneLine.max(200).optional().describe("Text after `220 <fqdn> ESMTP`."),
-  permissionGroups: z
-    .array(z.enum(["AnonymousUsers", "AuthenticatedUsers", "Relay"]))
+  permissionGroups: wordSet(["AnonymousUsers", "AuthenticatedUsers", "Relay"])
     .min(1)
     .default(["AnonymousUsers"])
     .describe(
       "AnonymousUsers may send to accepted domains. AuthenticatedUsers may send anywhere once authenticated. Relay: every client of the ranges may send anywhere; refused on wide ranges.",
     ),
-  authMechanisms: z
-    .array(z.enum(["Tls", "BasicAuth", "BasicAuthRequireTLS", "ExternalAuthoritative"]))
+  authMechanisms: wordSet(["Tls", "BasicAuth", "BasicAuthRequireTLS", "ExternalAuthoritative"])
     .default(["Tls"])
     .describe(
       "Tls offers STARTTLS. BasicAuth offers AUTH PLAIN and LOGIN even without TLS; BasicAuthRequireTLS only under TLS. ExternalAuthoritative: clients are secured by other means, their mail counts as internal.",
@@ -58,7 +57,7 @@ const Spec = z.strictObject({
   sendAs: z
     .array(
       z.strictObject({
-        user: z.string().min(1).describe("User name of AUTH, or * for every user."),
+        user: z.string().min(1).max(320).describe("User name of AUTH, or * for every user."),
         addresses: z.array(AddressPattern).min(1).max(1000).describe("Addresses, *@domain, or * for any."),
       }),
     )
@@ -140,9 +139,7 @@ const Spec = z.strictObject({
   chunkingEnabled: z.boolean().default(true).describe("Offer CHUNKING (RFC 3030)."),
   binaryMimeEnabled: z.boolean().default(true).describe("Offer BINARYMIME (RFC 3030); needs CHUNKING."),
   deliveryStatusNotificationEnabled: z.boolean().default(true).describe("Offer DSN (RFC 3461)."),
-  disabledAgents: z
-    .array(AgentName)
-    .max(32)
+  disabledAgents: wordSet(AGENT_NAMES)
     .default([])
     .describe("Agents, by property name, that do not run for this connector."),
   proxyProtocol: z
@@ -161,5 +158,5 @@ const Spec = z.strictObject({
     .describe("Verbose logs the dialogue, never content or credentials."),
 });
 
-export const ReceiveConnectorSpec = withCheck(Spec, checkReceiveConnector);
+export const ReceiveConnectorSpec = withCheck(Spec, checkReceiveConnector, ...RECEIVE_CONNECTOR_RULES);
 export type ReceiveConnectorSpec = z.infer<typeof ReceiveConnectorSpec>;

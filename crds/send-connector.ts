@@ -1,8 +1,9 @@
 /** SendConnector: which mail leaves this way, to whom, and how. Names follow Exchange's Set-SendConnector. */
 import { z } from "zod";
-import { type ReportFault, reportDuplicates, withCheck } from "./checks.ts";
+import { type ReportFault, reportDuplicates, withCheck, wordSet } from "./checks.ts";
 import { DnsLabel, enabled, PositiveDuration, PositiveQuantity, SecretRef, transportRefs } from "./common.ts";
 import { AddressSpaceDomain, HostText, IpText, normalizeDomainPattern } from "./formats.ts";
+import { type CelRule, matching } from "./validation.ts";
 
 const Spec = z.strictObject({
   transportRefs,
@@ -24,6 +25,7 @@ const Spec = z.strictObject({
     )
     .min(1)
     .max(1000)
+    .meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["domain"] })
     .describe("Recipient domains that leave by this connector."),
   transportRuleScoped: z
     .boolean()
@@ -50,14 +52,12 @@ const Spec = z.strictObject({
         .default([])
         .describe("Hosts of routing type SmartHost."),
       port: z.number().int().min(1).max(65535).default(25).describe("Port for routing type MX."),
-      ipFamilies: z
-        .array(z.enum(["IPv4", "IPv6"]))
+      ipFamilies: wordSet(["IPv4", "IPv6"])
         .min(1)
         .default(["IPv6", "IPv4"])
         .describe("Address families to try, in order, for each host."),
-      directory: z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "use a plain folder name")
+      directory: matching(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "use a plain folder name")
+        .max(255)
         .optional()
         .describe("Folder below the state folder's drop/ for routing type Drop; one .eml file a message."),
     })
@@ -110,6 +110,11 @@ const Spec = z.strictObject({
     .describe("Verbose logs the dialogue, never content or credentials."),
 });
 
+const NO_HOST = "routing type SmartHost needs at least one host";
+const NO_DIRECTORY = "routing type Drop needs a directory";
+const CLEAR_TEXT = "would send the password in clear text: raise tls.mode, or set allowInsecure: true";
+const IMPLICIT_NONE = "needs a tls.mode other than None";
+
 type SpecOutput = z.output<typeof Spec>;
 
 function checkSendConnector(spec: SpecOutput, fault: ReportFault): void {
@@ -123,14 +128,14 @@ function checkSendConnector(spec: SpecOutput, fault: ReportFault): void {
 
 function checkRouting({ type, smartHosts, directory }: SpecOutput["routing"], fault: ReportFault): void {
   if (type === "SmartHost" && smartHosts.length === 0) {
-    fault(["routing", "smartHosts"], "routing type SmartHost needs at least one host");
+    fault(["routing", "smartHosts"], NO_HOST);
   }
   if (type !== "SmartHost" && smartHosts.length > 0) {
     const lmtp = smartHosts.some(({ protocol }) => protocol === "LMTP") ? " (LMTP too needs SmartHost)" : "";
     fault(["routing", "smartHosts"], `only for routing type SmartHost, not ${type}${lmtp}`);
   }
   if (type === "Drop" && directory === undefined) {
-    fault(["routing", "directory"], "routing type Drop needs a directory");
+    fault(["routing", "directory"], NO_DIRECTORY);
   }
   if (type !== "Drop" && directory !== undefined) {
     fault(["routing", "directory"], `only for routing type Drop, not ${type}`);
@@ -142,13 +147,57 @@ function checkSecurity({ auth, tls, routing }: SpecOutput, fault: ReportFault): 
     fault(["auth"], `only for routing type SmartHost, not ${routing.type}`);
   }
   if (auth !== undefined && tls.mode === "None" && !auth.allowInsecure) {
-    fault(["auth"], "would send the password in clear text: raise tls.mode, or set allowInsecure: true");
+    fault(["auth"], CLEAR_TEXT);
   }
-  if (tls.implicit && tls.mode === "None") fault(["tls", "implicit"], "needs a tls.mode other than None");
+  if (tls.implicit && tls.mode === "None") fault(["tls", "implicit"], IMPLICIT_NONE);
   if (tls.caRef !== undefined && tls.mode !== "VerifyName") {
     fault(["tls", "caRef"], `only tls.mode VerifyName checks certificates, ${tls.mode} does not`);
   }
 }
 
-export const SendConnectorSpec = withCheck(Spec, checkSendConnector);
+const LMTP_TOO = `self.routing.smartHosts.exists(host, host.protocol == 'LMTP') ? ' (LMTP too needs SmartHost)' : ''`;
+const RULES: readonly CelRule[] = [
+  {
+    rule: "self.routing.type != 'SmartHost' || self.routing.smartHosts.size() > 0",
+    message: NO_HOST,
+    fieldPath: ".routing.smartHosts",
+  },
+  {
+    rule: "self.routing.type == 'SmartHost' || self.routing.smartHosts.size() == 0",
+    messageExpression: `'only for routing type SmartHost, not ' + self.routing.type + (${LMTP_TOO})`,
+    fieldPath: ".routing.smartHosts",
+  },
+  {
+    rule: "self.routing.type != 'Drop' || has(self.routing.directory)",
+    message: NO_DIRECTORY,
+    fieldPath: ".routing.directory",
+  },
+  {
+    rule: "self.routing.type == 'Drop' || !has(self.routing.directory)",
+    messageExpression: "'only for routing type Drop, not ' + self.routing.type",
+    fieldPath: ".routing.directory",
+  },
+  {
+    rule: "!has(self.auth) || self.routing.type == 'SmartHost'",
+    messageExpression: "'only for routing type SmartHost, not ' + self.routing.type",
+    fieldPath: ".auth",
+  },
+  {
+    rule: "!has(self.auth) || self.tls.mode != 'None' || self.auth.allowInsecure",
+    message: CLEAR_TEXT,
+    fieldPath: ".auth",
+  },
+  {
+    rule: "!self.tls.implicit || self.tls.mode != 'None'",
+    message: IMPLICIT_NONE,
+    fieldPath: ".tls.implicit",
+  },
+  {
+    rule: "!has(self.tls.caRef) || self.tls.mode == 'VerifyName'",
+    messageExpression: "'only tls.mode VerifyName checks certificates, ' + self.tls.mode + ' does not'",
+    fieldPath: ".tls.caRef",
+  },
+];
+
+export const SendConnectorSpec = withCheck(Spec, checkSendConnector, ...RULES);
 export type SendConnectorSpec = z.infer<typeof SendConnectorSpec>;

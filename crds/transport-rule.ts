@@ -2,20 +2,28 @@
 import { z } from "zod";
 import { checkPattern } from "../mail/pattern.ts";
 import { type ReportFault, withCheck } from "./checks.ts";
-import { enabled, Quantity, transportRefs } from "./common.ts";
+import { enabled, Quantity, Time, transportRefs } from "./common.ts";
 import { AddressText, DomainText, HeaderName, IpRangeText, OneLine } from "./formats.ts";
+import { type CelRule, celText, hasAnyOf, matching, withRules } from "./validation.ts";
 
 const listOf = (what: string, item: z.ZodType<string, string> = z.string().min(1).max(256)) =>
   z.array(item).min(1).max(1000).optional().describe(what);
 const words = (what: string) => listOf(what);
-const Pattern = z
-  .string()
-  .min(1)
-  .max(1024)
-  .superRefine((source, context) => {
-    const message = checkPattern(source);
-    if (message !== undefined) context.addIssue({ code: "custom", message });
-  });
+const Pattern = withRules(
+  z
+    .string()
+    .min(1)
+    .max(1024)
+    .superRefine((source, context) => {
+      const message = checkPattern(source);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    }),
+  // A pattern that RE2 cannot compile is an error of the rule.
+  {
+    rule: "''.matches(self) in [true, false]",
+    message: "write a regular expression without look-around or back-references",
+  },
+);
 const patterns = (what: string) =>
   z
     .array(Pattern)
@@ -104,9 +112,7 @@ const PredicateFields = z.strictObject({
 });
 
 /** Every predicate; all that are present must hold; within one, any value may match. */
-export const Predicates = withCheck(PredicateFields, (predicates, fault) =>
-  checkNotEmpty(predicates, "name at least one condition", fault),
-);
+export const Predicates = notEmpty(PredicateFields, "name at least one condition");
 export type Predicates = z.infer<typeof Predicates>;
 
 const ConditionFields = PredicateFields.extend({
@@ -118,27 +124,24 @@ const ConditionFields = PredicateFields.extend({
     .describe("Alternatives: at least one of them must hold too."),
 });
 
-export const Conditions = withCheck(ConditionFields, (conditions, fault) =>
-  checkNotEmpty(
-    conditions,
-    "name at least one condition; leave conditions out to match every message",
-    fault,
-  ),
+export const Conditions = notEmpty(
+  ConditionFields,
+  "name at least one condition; leave conditions out to match every message",
 );
-const Exceptions = withCheck(ConditionFields, (exceptions, fault) =>
-  checkNotEmpty(exceptions, "name at least one exception, or leave exceptions out", fault),
-);
+const Exceptions = notEmpty(ConditionFields, "name at least one exception, or leave exceptions out");
 
-function checkNotEmpty(fields: object, message: string, fault: ReportFault): void {
-  if (Object.values(fields).every((value) => value === undefined)) fault([], message);
+function notEmpty<Schema extends z.ZodObject>(schema: Schema, message: string): Schema {
+  const check = (fields: object, fault: ReportFault): void => {
+    if (Object.values(fields).every((value) => value === undefined)) fault([], message);
+  };
+  return withCheck(schema, check, { rule: hasAnyOf(Object.keys(schema.shape)), message });
 }
 
 const ActionFields = z.strictObject({
   rejectMessage: z
     .strictObject({
-      enhancedStatusCode: z
-        .string()
-        .regex(/^5\.7\.(1|9[0-9]{2})$/, "use 5.7.1 or 5.7.900 to 5.7.999")
+      enhancedStatusCode: matching(/^5\.7\.(1|9[0-9]{2})$/, "use 5.7.1 or 5.7.900 to 5.7.999")
+        .max(7)
         .default("5.7.1")
         .describe("Status in the DSN: 5.7.1, or 5.7.900 to 5.7.999."),
       reasonText: OneLine.min(1)
@@ -192,6 +195,7 @@ const ActionFields = z.strictObject({
   routeMessageOutboundConnector: z
     .string()
     .min(1)
+    .max(507)
     .optional()
     .describe("SendConnector, name or namespace/name, whatever its address spaces."),
   routeMessageOutboundRequireTls: z.boolean().optional().describe("Only over TLS."),
@@ -201,14 +205,43 @@ const ActionFields = z.strictObject({
 });
 
 const FATES = ["rejectMessage", "deleteMessage", "quarantine"] as const;
+const NO_ACTION = "name at least one action";
+const oneFate = (first: string) => `cannot go with ${first}: a message has one fate`;
 
-export const Actions = withCheck(ActionFields, (actions, fault) => {
-  if (!Object.values(actions).some((value) => value !== undefined && value !== false)) {
-    fault([], "name at least one action");
-  }
-  const fates = FATES.filter((name) => actions[name] !== undefined && actions[name] !== false);
-  for (const fate of fates.slice(1)) fault([fate], `cannot go with ${fates[0]}: a message has one fate`);
-});
+/** CEL: the action is asked for; false is as if it were left out. */
+const isAsked = (name: string) =>
+  ActionFields.shape[name as keyof typeof ActionFields.shape].unwrap() instanceof z.ZodBoolean
+    ? `(has(self.${name}) && self.${name})`
+    : `has(self.${name})`;
+
+export const Actions = withCheck(
+  ActionFields,
+  (actions, fault) => {
+    if (!Object.values(actions).some((value) => value !== undefined && value !== false)) {
+      fault([], NO_ACTION);
+    }
+    const fates = FATES.filter((name) => actions[name] !== undefined && actions[name] !== false);
+    for (const fate of fates.slice(1)) fault([fate], oneFate(fates[0] ?? ""));
+  },
+  { rule: Object.keys(ActionFields.shape).map(isAsked).join(" || "), message: NO_ACTION },
+  ...fateRules(),
+);
+
+/** One rule for each fate after the first: none before it is asked for. */
+function fateRules(): CelRule[] {
+  return FATES.slice(1).map((fate, index) => {
+    const [first = "", second] = FATES.slice(0, index + 1);
+    const before = second === undefined ? celText(first) : `${isAsked(first)} ? '${first}' : '${second}'`;
+    const asked = FATES.slice(0, index + 1)
+      .map(isAsked)
+      .join(" || ");
+    return {
+      rule: `!${isAsked(fate)} || !(${asked})`,
+      messageExpression: `'cannot go with ' + (${before}) + ': a message has one fate'`,
+      fieldPath: `.${fate}`,
+    };
+  });
+}
 export type Actions = z.infer<typeof Actions>;
 
 const Spec = z.strictObject({
@@ -222,14 +255,8 @@ const Spec = z.strictObject({
     .default(1000)
     .describe("Lower runs first; then creation time, then namespace/name."),
   mode: z.enum(["Enforce", "Audit"]).default("Enforce").describe("Audit: traced, nothing done."),
-  activationDate: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .describe("RFC 3339 time from which the rule runs."),
-  expiryDate: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .describe("RFC 3339 time from which it no longer runs."),
+  activationDate: Time.optional().describe("RFC 3339 time from which the rule runs."),
+  expiryDate: Time.optional().describe("RFC 3339 time from which it no longer runs."),
   senderAddressLocation: z
     .enum(["Header", "Envelope", "HeaderOrEnvelope"])
     .default("Header")
@@ -247,12 +274,18 @@ const Spec = z.strictObject({
     .describe("When the rule cannot be evaluated: skip it, or try the message again later."),
 });
 
+const NEVER = "must be later than activationDate: the rule would never run";
+
 function checkRule({ activationDate, expiryDate }: z.output<typeof Spec>, fault: ReportFault): void {
   if (activationDate === undefined || expiryDate === undefined) return;
   if (Date.parse(expiryDate) <= Date.parse(activationDate)) {
-    fault(["expiryDate"], "must be later than activationDate: the rule would never run");
+    fault(["expiryDate"], NEVER);
   }
 }
 
-export const TransportRuleSpec = withCheck(Spec, checkRule);
+export const TransportRuleSpec = withCheck(Spec, checkRule, {
+  rule: "!has(self.activationDate) || !has(self.expiryDate) || timestamp(self.activationDate) < timestamp(self.expiryDate)",
+  message: NEVER,
+  fieldPath: ".expiryDate",
+});
 export type TransportRuleSpec = z.infer<typeof TransportRuleSpec>;

@@ -2,26 +2,16 @@
 import { z } from "zod";
 import type { ReportFault } from "./checks.ts";
 import { DnsLabel, PositiveDuration, SecretRef } from "./common.ts";
-import { CidrText, LabelKey, LabelValue } from "./formats.ts";
+import { CidrText, LabelKey, LabelValue, labelMap } from "./formats.ts";
+import { type CelRule, matching, withRules } from "./validation.ts";
 
-const MAX_LABELS = 64;
-
-/** A map of labels or annotations. */
-const mapOf = (value: z.ZodType<string, string>, what: string) =>
-  z
-    .record(LabelKey, value)
-    .refine((map) => Object.keys(map).length <= MAX_LABELS, {
-      error: `must have at most ${MAX_LABELS} entries`,
-    })
-    .default({})
-    .describe(what);
 const Annotation = z.string().max(4096);
 
 /** Kubernetes quantity of a resource: "500m" of a CPU, "512Mi" of memory. */
-const ResourceQuantity = z
-  .string()
-  .max(32)
-  .regex(/^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/, "write a quantity such as 500m or 512Mi");
+const ResourceQuantity = matching(
+  /^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/,
+  "write a quantity such as 500m or 512Mi",
+).max(32);
 
 const resourceList = (what: string) =>
   z
@@ -50,6 +40,21 @@ const Toleration = z.strictObject({
     .describe("How long NoExecute is tolerated; left out: for ever."),
 });
 
+const NO_KEY = "must be Exists when there is no key";
+const NO_VALUE = "is not for operator Exists";
+const NO_EXECUTE_ONLY = "only for effect NoExecute";
+
+/** As the API server checks a Pod. */
+const TOLERATION_RULES: readonly CelRule[] = [
+  { rule: "has(self.key) || self.operator == 'Exists'", message: NO_KEY, fieldPath: ".operator" },
+  { rule: "!has(self.value) || self.operator == 'Equal'", message: NO_VALUE, fieldPath: ".value" },
+  {
+    rule: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+    message: NO_EXECUTE_ONLY,
+    fieldPath: ".tolerationSeconds",
+  },
+];
+
 const Service = z
   .strictObject({
     type: z
@@ -62,11 +67,9 @@ const Service = z
       .describe(
         "Local keeps the client's address, by which receive connectors are chosen. Not for ClusterIP.",
       ),
-    annotations: mapOf(Annotation, "Annotations of the Service, for the cloud's load balancer."),
-    loadBalancerClass: z
-      .string()
+    annotations: labelMap(Annotation).describe("Annotations of the Service, for the cloud's load balancer."),
+    loadBalancerClass: matching(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "write a class such as example.com/internal")
       .max(253)
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "write a class such as example.com/internal")
       .optional()
       .describe("Which load balancer; type LoadBalancer only."),
     loadBalancerSourceRanges: z
@@ -79,10 +82,8 @@ const Service = z
   .describe("The Service in front of the pods, with the ports of the receive connectors. Pods only.");
 
 export const workloadFields = {
-  image: z
-    .string()
+  image: matching(/^[A-Za-z0-9][!-~]*$/, "write an image, such as registry.example/postroom:1.0")
     .max(512)
-    .regex(/^[A-Za-z0-9][!-~]*$/, "write an image, such as registry.example/postroom:1.0")
     .optional()
     .describe("Image of the pods; left out: the one the operator names. Pods only."),
   imagePullSecrets: z.array(SecretRef).max(16).default([]).describe("Secrets to pull the image. Pods only."),
@@ -93,11 +94,15 @@ export const workloadFields = {
     })
     .optional()
     .describe("CPU and memory of a pod; left out: the operator's default. Pods only."),
-  nodeSelector: mapOf(LabelValue, "Labels of the nodes that the pods may run on. Pods only."),
-  tolerations: z.array(Toleration).max(32).default([]).describe("Taints the pods tolerate. Pods only."),
+  nodeSelector: labelMap(LabelValue).describe("Labels of the nodes that the pods may run on. Pods only."),
+  tolerations: z
+    .array(withRules(Toleration, ...TOLERATION_RULES))
+    .max(32)
+    .default([])
+    .describe("Taints the pods tolerate. Pods only."),
   priorityClassName: DnsLabel.optional().describe("PriorityClass of the pods. Pods only."),
-  podLabels: mapOf(LabelValue, "Further labels of the pods. Pods only."),
-  podAnnotations: mapOf(Annotation, "Further annotations of the pods. Pods only."),
+  podLabels: labelMap(LabelValue).describe("Further labels of the pods. Pods only."),
+  podAnnotations: labelMap(Annotation).describe("Further annotations of the pods. Pods only."),
   terminationGracePeriod: PositiveDuration.default("60s").describe(
     "Time that a pod has to end its transactions when it is stopped. Pods only.",
   ),
@@ -109,6 +114,27 @@ export const OWN_LABELS: readonly string[] = ["name", "instance", "component", "
   (label) => `app.kubernetes.io/${label}`,
 );
 
+const OWN_LABEL = "is set by the operator";
+const BALANCER_ONLY = "'only for type LoadBalancer, not ' + self.service.type";
+
+export const WORKLOAD_RULES: readonly CelRule[] = [
+  {
+    rule: `!self.podLabels.exists(label, label in [${OWN_LABELS.map((label) => `'${label}'`).join(", ")}])`,
+    message: `${OWN_LABELS.join(", ")}: ${OWN_LABEL}`,
+    fieldPath: ".podLabels",
+  },
+  {
+    rule: "self.service.type == 'LoadBalancer' || !has(self.service.loadBalancerClass)",
+    messageExpression: BALANCER_ONLY,
+    fieldPath: ".service.loadBalancerClass",
+  },
+  {
+    rule: "self.service.type == 'LoadBalancer' || self.service.loadBalancerSourceRanges.size() == 0",
+    messageExpression: BALANCER_ONLY,
+    fieldPath: ".service.loadBalancerSourceRanges",
+  },
+];
+
 interface WorkloadFields {
   readonly podLabels: Readonly<Record<string, string>>;
   readonly tolerations: readonly z.output<typeof Toleration>[];
@@ -117,7 +143,7 @@ interface WorkloadFields {
 
 export function checkWorkload({ podLabels, tolerations, service }: WorkloadFields, fault: ReportFault): void {
   for (const label of OWN_LABELS) {
-    if (Object.hasOwn(podLabels, label)) fault(["podLabels", label], "is set by the operator");
+    if (Object.hasOwn(podLabels, label)) fault(["podLabels", label], OWN_LABEL);
   }
   for (const [index, toleration] of tolerations.entries()) {
     checkToleration(toleration, (path, message) => fault(["tolerations", index, ...path], message));
@@ -128,14 +154,13 @@ export function checkWorkload({ podLabels, tolerations, service }: WorkloadField
   if (service.loadBalancerSourceRanges.length > 0) fault(["service", "loadBalancerSourceRanges"], message);
 }
 
-/** As the API server checks a Pod. */
 function checkToleration(
   { key, operator, value, effect, tolerationSeconds }: z.output<typeof Toleration>,
   fault: ReportFault,
 ): void {
-  if (key === undefined && operator === "Equal") fault(["operator"], "must be Exists when there is no key");
-  if (operator === "Exists" && value !== undefined) fault(["value"], "is not for operator Exists");
+  if (key === undefined && operator === "Equal") fault(["operator"], NO_KEY);
+  if (operator === "Exists" && value !== undefined) fault(["value"], NO_VALUE);
   if (tolerationSeconds !== undefined && effect !== "NoExecute") {
-    fault(["tolerationSeconds"], "only for effect NoExecute");
+    fault(["tolerationSeconds"], NO_EXECUTE_ONLY);
   }
 }
