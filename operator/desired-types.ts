@@ -9,10 +9,14 @@ export interface DesiredObject extends KubeObject {
   readonly kind: string;
 }
 
+export type Connectors = Pick<Snapshot, "receiveConnectors" | "sendConnectors">;
+
 export interface DesiredInput {
   readonly transport: MailTransport;
-  /** Its receive and send connectors, for ports; undefined: nothing is compiled yet. */
-  readonly snapshot: Pick<Snapshot, "receiveConnectors" | "sendConnectors"> | undefined;
+  /** The newest compilation; undefined: there is none yet. */
+  readonly snapshot: Connectors | undefined;
+  /** What pods serve while the newest one is on trial, refused or held back: its ports stay open too. */
+  readonly inForce?: Connectors | undefined;
   /** From decideDrain(). */
   readonly replicas: number;
   /** Secrets that the pods may read, by name. */
@@ -22,6 +26,8 @@ export interface DesiredInput {
   readonly defaults: { readonly image: string };
   /** The StatefulSet as it stands: what cannot be changed in it is kept. */
   readonly live: KubeObject | undefined;
+  /** Volumes of the queues as they stand. */
+  readonly claims: readonly QueueClaim[];
 }
 
 /** A PersistentVolumeClaim of a queue. */
@@ -32,9 +38,9 @@ export interface QueueClaim {
 }
 
 export interface Desired {
-  /** In the order they should be applied in: what pods need first. */
+  /** In the order they should be applied in: what pods need comes before the pods. */
   readonly objects: readonly DesiredObject[];
-  /** Volumes that shall have `size`, where they are smaller; before all else: a full disk holds up everything. */
+  /** Volumes to enlarge to `size`, before all else: a full disk holds up everything. */
   readonly growth: readonly QueueClaim[];
   /** What cannot be had as asked for, a sentence each; for TransportFacts.applyFaults. */
   readonly faults: readonly string[];
