@@ -1,6 +1,7 @@
 /** podAuth: the way of a pod to its API server, with the files that the kubelet mounts and rotates. */
 import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { KubeAuth } from "./types.ts";
 
@@ -11,6 +12,7 @@ export interface PodAuthOptions {
   /** Default of these: where the kubelet mounts them. */
   readonly tokenFile?: string;
   readonly caFile?: string;
+  /** Default: "namespace" beside the token, as the kubelet mounts it. */
   readonly namespaceFile?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -21,11 +23,13 @@ const LOOK_AGAIN_MS = 10_000;
 
 /** Throws when this is no pod. */
 export function podAuth({ clock, server, env = process.env, ...files }: PodAuthOptions): KubeAuth {
-  const token = new RotatedFile(files.tokenFile ?? `${FOLDER}/token`, clock);
+  const tokenFile = files.tokenFile ?? `${FOLDER}/token`;
+  const namespaceFile = files.namespaceFile ?? join(dirname(tokenFile), "namespace");
+  const token = new RotatedFile(tokenFile, clock);
   const ca = new RotatedFile(files.caFile ?? `${FOLDER}/ca.crt`, clock);
   return {
     server: server ?? serverOf(env),
-    namespace: readFileSync(files.namespaceFile ?? `${FOLDER}/namespace`, "utf8").trim(),
+    namespace: readFileSync(namespaceFile, "utf8").trim(),
     async credentials() {
       const headers = { authorization: `Bearer ${await token.text()}` };
       return { ca: await ca.text(), headers };
