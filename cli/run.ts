@@ -52,11 +52,15 @@ async function run(options: RunOptions): Promise<void> {
     process.exit(70);
   });
   const transport = await startTransport({
-    manifests: options.manifests,
+    source: {
+      folder: {
+        manifests: options.manifests,
+        transportName: options.transport,
+        selfSigned: options.selfSigned,
+      },
+    },
     state: options.state,
-    transportName: options.transport,
     http: options.http === undefined ? undefined : parseHostPort(options.http),
-    selfSigned: options.selfSigned,
     log,
   }).catch(giveUp);
   for (const { address, port } of transport.bindings()) log.info({ address, port }, "listening");

@@ -5,8 +5,8 @@ import type { Envelope } from "../mail/message.ts";
 import { formatReply, type Reply } from "../mail/reply.ts";
 import type { SmtpSession } from "../mail/session.ts";
 import type { AgentTransaction, Verdict } from "./agents/mod.ts";
+import type { Configuration } from "./configuration-source.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { Configuration } from "./reload.ts";
 import {
   checkRecipient,
   checkSender,

@@ -9,6 +9,7 @@ import type { Message, Recipient } from "../mail/message.ts";
 import { scanMime } from "../mail/mime.ts";
 import type { SmtpSession } from "../mail/session.ts";
 import type { Routing } from "./categorizer/mod.ts";
+import type { Configuration } from "./configuration-source.ts";
 import { MAX_TEXT } from "./content.ts";
 import {
   type ExplainQuery,
@@ -21,7 +22,6 @@ import {
 import { buildPipeline } from "./pipeline.ts";
 import { type Plan, planMessage } from "./plan.ts";
 import { describePredicate } from "./plan-events.ts";
-import type { Configuration } from "./reload.ts";
 import { namedByLiteral } from "./smtp/mod.ts";
 import { submissionItem } from "./submission.ts";
 

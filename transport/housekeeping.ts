@@ -55,7 +55,12 @@ export function startHousekeeping(deps: HousekeepingDeps): () => void {
 }
 
 /** Fills the gauges; called when somebody asks for metrics. */
-export async function gaugeQueues({ queue, metrics, clock, sessions }: HousekeepingDeps): Promise<void> {
+export async function gaugeQueues({
+  queue,
+  metrics,
+  clock,
+  sessions,
+}: Pick<HousekeepingDeps, "queue" | "metrics" | "clock" | "sessions">): Promise<void> {
   metrics.queueMessages.reset();
   metrics.queueOldest.reset();
   for (const row of await queue.summary()) {

@@ -1,46 +1,40 @@
 /**
  * The transport: wires the rooms. Reading this file is reading the flow.
  *
- * manifests -> reload -> pipeline; smtp -> intake (agents) -> queue -> categorize (categorizer, policy) -> queue
- * -> dispatch (delivery) -> settle -> queue or DSN. Rooms know nothing of each other; what they need is handed over here.
+ * source (a folder, the cluster) -> reload -> pipeline; smtp -> intake (agents) -> queue -> categorize (categorizer, policy)
+ * -> queue -> dispatch (delivery) -> settle -> queue or DSN. Rooms (rooms.ts) know nothing of each other.
  *
  * @module
  */
-import { join } from "node:path";
-import { type Clock, systemClock } from "../lib/clock.ts";
-import { serveHttp } from "../lib/http.ts";
-import { createIds } from "../lib/ids.ts";
-import type { Logger } from "../lib/log.ts";
-import { countDelivery, countSmtp, createMetrics } from "../lib/metrics.ts";
+import { type HttpService, serveHttp } from "../lib/http.ts";
+import type { KubeHttp } from "../lib/kube/types.ts";
 import type { Agent } from "./agents/mod.ts";
 import { startCategorizer } from "./categorize.ts";
-import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
-import { type Dispatcher, startDispatcher } from "./dispatch.ts";
+import { openClusterSource, type PodPlace } from "./cluster-source.ts";
+import type { ConfigurationSource } from "./configuration-source.ts";
+import { startDispatcher } from "./dispatch.ts";
+import { type FolderOptions, openFolderSource } from "./folder-source.ts";
 import { gaugeQueues, ownMemoryLimit, startHousekeeping } from "./housekeeping.ts";
-import { createIntake } from "./intake.ts";
-import { openManifestFolder } from "./manifest-folder.ts";
-import { createMimeMemory } from "./mime-memory.ts";
-import type { Pipeline } from "./pipeline.ts";
+import { Life } from "./life.ts";
+import { openPodReport } from "./pod-report.ts";
 import { onAgentTrace, putInForce } from "./put-in-force.ts";
-import { openQueue } from "./queue/mod.ts";
-import { createReload, type Reload, type ReloadDeps } from "./reload.ts";
-import { removeByHand } from "./remove.ts";
-import { supplySelfSigned } from "./self-signed.ts";
-import { createSmtpService } from "./smtp/mod.ts";
-import { ofMessage, openTracking } from "./tracking.ts";
+import { type QueueReport, startQueueReport } from "./queue-report.ts";
+import { createReload } from "./reload.ts";
+import { type Base, openBase, openRooms, type RoomOptions, type Rooms } from "./rooms.ts";
+import { openSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
 
-export interface TransportOptions {
-  readonly manifests: string;
-  readonly state: string;
-  /** namespace/name or name of the MailTransport; undefined: the only one. */
-  readonly transportName?: string | undefined;
+export interface ClusterOptions extends PodPlace {
+  /** Closed at the end. */
+  readonly http: KubeHttp;
+}
+
+export interface TransportOptions extends RoomOptions {
+  /** Where the configuration comes from. */
+  readonly source: { readonly folder: FolderOptions } | { readonly cluster: ClusterOptions };
   /** host:port of /healthz, /readyz and /metrics; undefined: none. */
   readonly http?: { readonly host: string; readonly port: number } | undefined;
-  readonly selfSigned?: boolean | undefined;
-  readonly log: Logger;
-  /** Tests bring their own. */
-  readonly resolver?: DnsResolver | undefined;
-  readonly clock?: Clock | undefined;
+  /** Ends the wait for a first configuration from the cluster. */
+  readonly signal?: AbortSignal | undefined;
   readonly memoryLimit?: number | undefined;
   /** Instead of the built-in agents. */
   readonly agents?: readonly Agent<unknown>[] | undefined;
@@ -54,133 +48,108 @@ export interface Transport {
   stop(graceMs?: number): Promise<void>;
 }
 
-/** Commits of what was delivered last; a disk that hangs is not waited for. */
-const SETTLE_MS = 2000;
-
-/** Starts everything. Rejects when there is no valid MailTransport or the state folder is in use. */
+/**
+ * Starts everything; resolves when the first configuration is in force. Rejects when the state folder is in use, and when
+ * a folder holds no valid MailTransport.
+ */
 export async function startTransport(options: TransportOptions): Promise<Transport> {
   const base = openBase(options);
-  let rooms: Rooms | undefined;
-  let dispatcher: Dispatcher | undefined;
-  const reload = await openReload(options, base, (next, before) => {
-    if (rooms === undefined) throw new Error("The rooms are not open yet");
-    const onAgent = onAgentTrace(rooms.metrics, rooms.tracking);
-    const { agents } = options;
-    const pipelineDeps = { ...base, resolver: rooms.resolver, log: base.room("agents"), agents, onAgent };
-    return putInForce(next, before, { ...rooms, pipelineDeps, dispatcher: () => dispatcher });
+  const life = new Life({
+    clock: base.clock,
+    openRooms: (poisonThreshold) => openRooms(options, base, poisonThreshold),
   });
-  // The queue must know when a message counts as poison before it opens.
-  const { transport } = await reload.look();
-  rooms = await openRooms(options, base, transport.queue.poisonThreshold);
-  const { pipeline, queue, smtp, delivery, tracking, metrics, memory, clock } = rooms;
-  await reload.run();
-  const housekeeping = {
-    ...rooms,
-    memoryLimit: options.memoryLimit ?? ownMemoryLimit(),
-    setPressure: smtp.setPressure,
-    sessions: () => smtp.stats().byConnector,
-  };
-  startCategorizer({ ...rooms, recall: memory.recall });
-  dispatcher = startDispatcher(rooms);
-  const { stop: stopDispatcher } = dispatcher;
-  const stops = [startHousekeeping(housekeeping), reload.follow()];
-  let draining = false;
-  const http =
-    options.http &&
-    (await serveHttp(options.http.host, options.http.port, {
-      ready: () => ({ ok: !draining && pipeline() !== undefined, reason: "draining" }),
-      metrics: async () => {
-        await gaugeQueues(housekeeping);
-        return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() };
+  try {
+    const store = await openSnapshotStore(options.state, base.room("reload"));
+    const source = await openSource(options, base, { life, store });
+    const reload = createReload({
+      ...{ ...base, source, store, log: base.room("reload") },
+      open: async ({ snapshot }) => void (await life.open(snapshot.transport.queue.poisonThreshold)),
+      async apply(next, before) {
+        const rooms = await life.open();
+        const onAgent = onAgentTrace(rooms.metrics, rooms.tracking);
+        const { agents } = options;
+        const pipelineDeps = { ...base, resolver: rooms.resolver, log: base.room("agents"), agents, onAgent };
+        const dispatcher = () => life.dispatcher;
+        return putInForce(next, before, { ...rooms, pipelineDeps, dispatcher, wholly: source.hearsRefusals });
       },
-    }));
-  return {
-    bindings: smtp.bindings,
-    httpPort: http?.port,
-    async stop(graceMs = 10_000) {
-      draining = true;
-      for (const stop of stops) stop();
-      const settled = stopDispatcher();
-      // Side by side, so that all of it ends within the grace.
-      await Promise.all([smtp.close(graceMs), delivery.close(graceMs)]);
-      await Promise.race([settled, clock.sleep(SETTLE_MS)]);
-      await queue.close();
-      await tracking.close();
-      await http?.close();
+    });
+    life.onStop(reload.stop);
+    const http = await openHttp(options, base, { life, source });
+    await reload.start(options.signal);
+    const { smtp } = await startWork(options, life);
+    return { bindings: smtp.bindings, httpPort: http?.port, stop: (graceMs = 10_000) => life.stop(graceMs) };
+  } catch (cause) {
+    await life.stop(0);
+    throw cause;
+  }
+}
+
+/** A folder of manifests; or the cluster, where this pod is also told to drain, and says what it does. */
+async function openSource(
+  { source, state }: TransportOptions,
+  { clock, room }: Base,
+  { life, store }: { readonly life: Life; readonly store: SnapshotStore },
+): Promise<ConfigurationSource> {
+  const log = room("reload");
+  if ("folder" in source) {
+    const previous = (await store.last())?.snapshot;
+    return await openFolderSource(source.folder, { state, previous, clock, log });
+  }
+  const { cluster } = source;
+  let queueReport: QueueReport | undefined;
+  const drain = async (draining: boolean) => {
+    await life.drain(draining);
+    queueReport?.look();
+  };
+  const report = openPodReport({
+    ...{ ...cluster, clock, log },
+    onDrain(draining) {
+      drain(draining).catch((cause: unknown) => log.error({ cause: String(cause) }, "drain not begun"));
     },
-  };
+  });
+  life.onOpen(({ queue, smtp }) => {
+    const sessions = () => smtp.stats().sessions;
+    const isDraining = () => life.isDraining;
+    queueReport = startQueueReport({ queue, sessions, isDraining, clock, log, say: report.say });
+    life.onStop(queueReport.stop);
+  });
+  life.onStop(() => {
+    report.stop();
+    cluster.http.close();
+  });
+  return openClusterSource({ ...cluster, store, clock, log, say: report.say });
 }
 
-/** What every room is handed. */
-function openBase({ log, clock = systemClock }: TransportOptions) {
-  return { clock, metrics: createMetrics(), room: (name: string) => log.child({ room: name }) };
-}
-
-type Base = ReturnType<typeof openBase>;
-
-/** Every room, opened and handed what it needs. */
-async function openRooms(options: TransportOptions, { clock, metrics, room }: Base, poisonThreshold: number) {
-  const { state } = options;
-  let inForce: Pipeline | undefined;
-  const pipeline = () => {
-    if (inForce === undefined) throw new Error("No configuration is in force yet");
-    return inForce;
-  };
-  const tracking = await openTracking(state, clock);
-  const queue = await openQueue({
-    directory: join(state, "queue"),
-    clock,
-    log: room("queue"),
-    poisonThreshold,
-    onPoison: ({ message, lastError }) =>
-      tracking.track({ ...ofMessage(message), event: "POISONMESSAGE", source: "QUEUE", text: lastError }),
-    onRemove: (items, withDsn) => removeByHand(items, withDsn, rooms),
-  });
-  const memory = createMimeMemory();
-  const resolver = options.resolver ?? systemResolver();
-  const shared = { pipeline, queue, tracking, clock, ids: createIds(clock), metrics, log: room("transport") };
-  const smtp = createSmtpService({
-    open: createIntake({ ...shared, remember: memory.remember }),
-    clock,
-    log: room("smtp"),
-    count: countSmtp(metrics),
-  });
-  const delivery = createDelivery({
-    resolver,
-    secrets: () => pipeline().secrets,
-    readBody: queue.readBody,
-    clock,
-    log: room("delivery"),
-    hostname: () => pipeline().snapshot.transport.hostname,
-    dropDirectory: join(state, "drop"),
-    limits: () => pipeline().snapshot.transport.limits,
-    count: countDelivery(metrics),
-  });
-  const swap = (ready: Pipeline) => {
-    inForce = ready;
-  };
-  const rooms = { ...shared, memory, resolver, smtp, delivery, swap };
+/** From here on mail flows. */
+async function startWork({ memoryLimit = ownMemoryLimit() }: TransportOptions, life: Life): Promise<Rooms> {
+  const rooms = await life.open();
+  startCategorizer({ ...rooms, recall: rooms.memory.recall });
+  life.dispatcher = startDispatcher(rooms);
+  life.onStop(startHousekeeping({ ...rooms, ...doorOf(rooms), memoryLimit }));
   return rooms;
 }
 
-type Rooms = Awaited<ReturnType<typeof openRooms>>;
-
-async function openReload(
-  options: TransportOptions,
-  { clock, metrics, room }: Base,
-  apply: ReloadDeps["apply"],
-): Promise<Reload> {
-  return createReload({
-    folder: await openManifestFolder(options.manifests, clock),
-    stateDirectory: options.state,
-    transportName: options.transportName,
-    clock,
-    log: room("reload"),
-    metrics,
-    supply: async (resources, secrets) =>
-      options.selfSigned
-        ? supplySelfSigned(resources, secrets, { directory: options.state, log: room("tls") })
-        : secrets,
-    apply,
+async function openHttp(
+  { http }: TransportOptions,
+  { metrics: { registry } }: Base,
+  { life, source }: { readonly life: Life; readonly source: ConfigurationSource },
+): Promise<HttpService | undefined> {
+  if (http === undefined) return undefined;
+  const service = await serveHttp(http.host, http.port, {
+    ready() {
+      if (!life.takesMail) return { ok: false, reason: "draining" };
+      const isInForce = life.rooms?.inForce() !== undefined;
+      return { ok: isInForce, reason: `no configuration is in force: ${source.waitsFor()}` };
+    },
+    async metrics() {
+      if (life.rooms !== undefined) await gaugeQueues({ ...life.rooms, ...doorOf(life.rooms) });
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
   });
+  life.onEnd(service.close);
+  return service;
+}
+
+function doorOf({ smtp }: Rooms) {
+  return { setPressure: smtp.setPressure, sessions: () => smtp.stats().byConnector };
 }

@@ -1,7 +1,8 @@
 /**
- * PutInForce: one configuration becomes the one in force: pipeline built, reference swapped, sockets diffed, waiting mail woken.
+ * PutInForce: one configuration becomes the one in force: pipeline built, sockets bound, both swapped at once, waiting mail woken.
  *
- * Order matters: what can fail as a whole comes before the swap; a socket or certificate that fails afterwards is a diagnostic.
+ * Order matters: whatever can fail comes before the swap. Where a refusal is heard, a socket that cannot be bound or a
+ * certificate that does not load refuses the whole; else it is a diagnostic, and the rest is in force.
  *
  * @module
  */
@@ -11,11 +12,11 @@ import { parseNextHopKey } from "../mail/next-hop.ts";
 import { formatReply } from "../mail/reply.ts";
 import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import type { AgentTrace } from "./agents/mod.ts";
+import { type Configuration, RefusedError } from "./configuration-source.ts";
 import type { Delivery } from "./delivery/mod.ts";
 import { type Dispatcher, leadsTo } from "./dispatch.ts";
 import { buildPipeline, type Pipeline, type PipelineDeps } from "./pipeline.ts";
 import type { Queue } from "./queue/mod.ts";
-import type { Configuration } from "./reload.ts";
 import type { SmtpService } from "./smtp/mod.ts";
 import type { Tracking } from "./tracking.ts";
 
@@ -24,19 +25,33 @@ export interface PutInForceDeps {
   readonly smtp: SmtpService;
   readonly queue: Queue;
   readonly delivery: Delivery;
+  /** A configuration is in force whole or not at all. */
+  readonly wholly: boolean;
   dispatcher(): Dispatcher | undefined;
+  inForce(): Pipeline | undefined;
   swap(pipeline: Pipeline): void;
 }
 
-/** Throws when the pipeline cannot be built; then nothing has changed. */
+/** Faults that refuse the whole, where a refusal is heard: of what is there and does not work. */
+const REFUSED = new Set(["BindingFailed", "InvalidCertificate"]);
+
+/** Throws when it cannot be put in force; then nothing has changed. */
 export async function putInForce(
   next: Configuration,
   before: Configuration | undefined,
   deps: PutInForceDeps,
 ): Promise<readonly Diagnostic[]> {
-  const pipeline = buildPipeline(next.snapshot, next.secrets, deps.pipelineDeps);
+  const pipeline = buildPipeline(next.snapshot, next.secrets, deps.pipelineDeps, deps.inForce());
+  const prepared = await deps.smtp.prepare({ ...next, domains: pipeline.domains });
+  const refused = deps.wholly ? prepared.diagnostics.filter(({ reason }) => REFUSED.has(reason)) : [];
+  if (refused.length > 0) {
+    await prepared.drop();
+    const objects = [...new Set(refused.map(({ object }) => object))];
+    const words = refused.map(({ object, path, message }) => `${object} ${path}: ${message}`);
+    throw new RefusedError(words.join("; "), { objects });
+  }
   deps.swap(pipeline);
-  const diagnostics = await deps.smtp.apply({ ...next, domains: pipeline.domains });
+  prepared.take();
   // What waits is woken by its own timers too: a queue that cannot write now does not undo the change.
   await wakeWaiting(next, before, deps).catch((cause: unknown) => {
     deps.pipelineDeps.log.warn(
@@ -44,16 +59,7 @@ export async function putInForce(
       "waiting mail not woken, it is tried at its own time",
     );
   });
-  return [...diagnostics, ...ignored(next, before)];
-}
-
-/** What is accepted but means nothing to one process, said when it changes. */
-function ignored({ snapshot }: Configuration, before: Configuration | undefined): Diagnostic[] {
-  const { name, replicas } = snapshot.transport;
-  if (replicas === 1 || before?.snapshot.transport.replicas === replicas) return [];
-  const message = `spec.replicas is ${replicas}, but a standalone transport is always one process`;
-  const object = `MailTransport/${name}`;
-  return [{ object, path: "spec.replicas", reason: "Standalone", message, severity: "warning" }];
+  return prepared.diagnostics;
 }
 
 /** Unreachable mail is routed again; next hops whose connector or its Secrets changed are tried now. */

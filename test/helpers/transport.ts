@@ -55,10 +55,9 @@ export async function startTestTransport(options: TestTransportOptions): Promise
   );
   const start = () =>
     startTransport({
-      manifests,
+      source: { folder: { manifests, selfSigned: options.selfSigned ?? false } },
       state,
       log,
-      selfSigned: options.selfSigned ?? false,
       resolver: options.resolver,
       clock: options.clock,
       agents: options.agents,

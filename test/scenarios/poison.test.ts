@@ -31,7 +31,7 @@ const program = () => `
     if (recipients.some(({ address }) => address.localPart === "poison")) process.kill(process.pid, "SIGKILL");
   };
   const transport = await startTransport({
-    manifests: ${JSON.stringify(join(root, "manifests"))},
+    source: { folder: { manifests: ${JSON.stringify(join(root, "manifests"))} } },
     state: ${JSON.stringify(join(root, "state"))},
     log: createLog({ level: "fatal", pretty: false }),
     agents: [{ key: "senderFilter", name: "Crash", antispam: false, create: () => ({ onSubmitted: crash }) }],

@@ -52,8 +52,11 @@ export interface Endpoint {
 const EVERY_ADDRESS = "";
 const EVERY_IPV4 = "0.0.0.0";
 
-/** Groups connectors by binding and indexes their ranges. Never throws. */
-export function buildConnectorTable(connectors: readonly ReceiveConnectorEntry[]): {
+/** Groups connectors by binding and indexes their ranges; a binding without an address is at `everywhere`. Never throws. */
+export function buildConnectorTable(
+  connectors: readonly ReceiveConnectorEntry[],
+  everywhere = EVERY_ADDRESS,
+): {
   readonly table: ConnectorTable;
   readonly diagnostics: readonly Diagnostic[];
 } {
@@ -62,7 +65,7 @@ export function buildConnectorTable(connectors: readonly ReceiveConnectorEntry[]
   for (const connector of connectors) {
     for (const [position, { address, port }] of connector.bindings.entries()) {
       const path = `spec.bindings[${position}]`;
-      const canonical = canonicalAddress(address);
+      const canonical = canonicalAddress(address ?? everywhere);
       if (canonical === undefined) {
         diagnostics.push(
           fault(

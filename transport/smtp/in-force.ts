@@ -25,11 +25,11 @@ export interface InForce {
 export function prepare(
   config: SmtpConfig,
   store: CertificateStore,
-  nowMs: number,
+  { nowMs, listenAddress }: { readonly nowMs: number; readonly listenAddress: string | undefined },
 ): { readonly inForce: InForce; readonly diagnostics: readonly Diagnostic[]; keep(): void } {
   const { snapshot, domains, secrets } = config;
   const connectors = snapshot.receiveConnectors;
-  const { table, diagnostics: bindingFaults } = buildConnectorTable(connectors);
+  const { table, diagnostics: bindingFaults } = buildConnectorTable(connectors, listenAddress);
   const loaded = store.prepare(connectors, secrets, nowMs);
   const credentials = new Map<string, Credentials>();
   const credentialFaults = connectors.flatMap((connector) =>

@@ -22,6 +22,8 @@ export interface SmtpDeps {
   /** Makes the handler of one connection; the session object is live. */
   open(session: SmtpSession): SessionHandler;
   readonly clock: Clock;
+  /** What a binding without an address means; undefined: every address. */
+  readonly listenAddress?: string;
   readonly log: SmtpLog;
   /** Counters for metrics: "connection", "refused", "reply" ... with labels. */
   count(event: string, labels: Readonly<Record<string, string>>): void;

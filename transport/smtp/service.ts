@@ -101,7 +101,11 @@ class Service {
 
   async #prepare(config: SmtpConfig, over: () => void): Promise<PreparedSmtp> {
     if (this.#closed) throw new Error("Cannot apply a configuration: the service is closed");
-    const { inForce, diagnostics, keep } = prepare(config, this.#certificates, this.#deps.clock.now());
+    const { clock, listenAddress } = this.#deps;
+    const { inForce, diagnostics, keep } = prepare(config, this.#certificates, {
+      nowMs: clock.now(),
+      listenAddress,
+    });
     const opening = await this.#listeners.prepare(endpointsOf(inForce.table));
     return {
       diagnostics: [...diagnostics, ...opening.diagnostics],

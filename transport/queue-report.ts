@@ -1,0 +1,78 @@
+/**
+ * QueueReport: how much mail lies on this pod's volume, and whether a drain is done.
+ *
+ * A drain is done when no message is left, those set aside included (they would be lost with the volume), and no session
+ * is open that could bring one. That is said at once; figures only when they changed, and at most every ten seconds.
+ *
+ * @module
+ */
+import type { TransportPodStatus } from "../crds/delivery-kinds.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Queue, QueueSummary } from "./queue/mod.ts";
+
+export interface QueueReportDeps {
+  readonly queue: Queue;
+  readonly clock: Clock;
+  readonly log: Logger;
+  isDraining(): boolean;
+  sessions(): number;
+  say(part: Partial<TransportPodStatus>): void;
+}
+
+export interface QueueReport {
+  /** Something changed that is worth a look now. */
+  look(): void;
+  stop(): void;
+}
+
+type Figures = NonNullable<TransportPodStatus["queue"]>;
+
+const FIGURES_EVERY_MS = 10_000;
+const DRAIN_EVERY_MS = 500;
+const SET_ASIDE = new Set(["Poison", "Quarantine"]);
+
+/** Looks at once, then again and again until stopped. */
+export function startQueueReport(deps: QueueReportDeps): QueueReport {
+  const { queue, clock, log, say } = deps;
+  const stopped = new AbortController();
+  let wake = new AbortController();
+  let saidAt = Number.NEGATIVE_INFINITY;
+  let wasDrained = false;
+  let wasDraining = false;
+
+  const look = async () => {
+    const draining = deps.isDraining();
+    // Sessions first: one that ends after this look can have brought no message unseen.
+    const isQuiet = deps.sessions() === 0;
+    const figures = figuresOf(await queue.summary());
+    const drained = draining && isQuiet && figures.messages === 0 && figures.setAside === 0;
+    const mustSay = drained !== wasDrained || draining !== wasDraining;
+    if (stopped.signal.aborted || !(mustSay || clock.now() - saidAt >= FIGURES_EVERY_MS)) return;
+    [saidAt, wasDrained, wasDraining] = [clock.now(), drained, draining];
+    say({ queue: figures, draining, drained });
+  };
+  const run = async () => {
+    while (!stopped.signal.aborted) {
+      wake = new AbortController();
+      await look().catch((cause: unknown) => log.warn({ cause: String(cause) }, "queue figures not read"));
+      const pauseMs = deps.isDraining() && !wasDrained ? DRAIN_EVERY_MS : FIGURES_EVERY_MS;
+      await clock.sleep(pauseMs, AbortSignal.any([wake.signal, stopped.signal])).catch(() => {});
+    }
+  };
+  void run();
+  return {
+    look: () => wake.abort(),
+    stop: () => stopped.abort(),
+  };
+}
+
+function figuresOf(rows: readonly QueueSummary[]): Figures {
+  const waiting = rows.filter(({ queue }) => !SET_ASIDE.has(queue));
+  const sum = (some: readonly QueueSummary[]) => some.reduce((total, { messages }) => total + messages, 0);
+  const messages = sum(waiting);
+  const oldest = Math.min(...waiting.map((row) => row.oldest ?? Number.POSITIVE_INFINITY));
+  const setAside = sum(rows) - messages;
+  if (!Number.isFinite(oldest)) return { messages, setAside };
+  return { messages, setAside, oldestMessageTime: new Date(oldest).toISOString() };
+}
