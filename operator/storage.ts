@@ -3,11 +3,12 @@ import { parseQuantity } from "../crds/common.ts";
 import type { MailTransport } from "../crds/mod.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
 import type { Desired, QueueClaim } from "./desired-types.ts";
+import { type Labels, labelsOf } from "./labels.ts";
 
 export const QUEUE_VOLUME = "queue";
 
 export interface ClaimTemplate {
-  readonly metadata: { readonly name: string };
+  readonly metadata: { readonly name: string; readonly labels: Labels };
   readonly spec: {
     readonly accessModes: readonly string[];
     readonly storageClassName?: string;
@@ -46,29 +47,30 @@ export function planStorage(
     );
   }
   return {
-    template:
-      before === undefined
-        ? template(size, storageClassName)
-        : template(before.size, before.storageClassName),
+    template: template(metadata.name, before ?? { size, storageClassName }),
     growth: own.filter((claim) => parseQuantity(claim.size) < wanted).map(({ name }) => ({ name, size })),
     faults,
   };
 }
 
-function template(storage: string, storageClassName: string | undefined): ClaimTemplate {
+interface Volume {
+  readonly size: string;
+  readonly storageClassName: string | undefined;
+}
+
+/** The labels reach the volumes, which are watched by them. Nothing here may ever change: the API server refuses it. */
+function template(transport: string, { size, storageClassName }: Volume): ClaimTemplate {
   return {
-    metadata: { name: QUEUE_VOLUME },
+    metadata: { name: QUEUE_VOLUME, labels: labelsOf(transport) },
     spec: {
       accessModes: ["ReadWriteOnce"],
       ...(storageClassName !== undefined && { storageClassName }),
-      resources: { requests: { storage } },
+      resources: { requests: { storage: size } },
     },
   };
 }
 
-function liveTemplate(
-  live: KubeObject | undefined,
-): { readonly size: string; readonly storageClassName: string | undefined } | undefined {
+function liveTemplate(live: KubeObject | undefined): Volume | undefined {
   const { volumeClaimTemplates = [] } = (live?.spec ?? {}) as { volumeClaimTemplates?: ClaimTemplate[] };
   const found = volumeClaimTemplates.find(({ metadata }) => metadata.name === QUEUE_VOLUME)?.spec;
   return found && { size: found.resources.requests.storage, storageClassName: found.storageClassName };
