@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addCheck } from "./check.ts";
 import { addExplain } from "./explain.ts";
 import { addHashPassword } from "./hash-password.ts";
+import { addOperator } from "./operator.ts";
 import { addQueue } from "./queue.ts";
 import { addRun } from "./run.ts";
 import { addTrace } from "./trace.ts";
@@ -19,6 +20,7 @@ addCheck(program);
 addExplain(program);
 addQueue(program);
 addTrace(program);
+addOperator(program);
 addHashPassword(program);
 
 // A reader that has seen enough (`| head`) is no fault.
