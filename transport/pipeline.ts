@@ -57,7 +57,7 @@ export function buildPipeline(
     snapshot,
     secrets,
     domains,
-    rules: before?.rules.next(snapshot.rules, domains) ?? compileRules(snapshot.rules, { domains }),
+    rules: buildRules(snapshot, domains, before),
     agents: buildAgents(snapshot, { deps, domains, before }),
     ...buildRoutes(snapshot, domains, before),
   };
@@ -70,6 +70,12 @@ function buildDomains({ acceptedDomains, transport }: Snapshot, before: Pipeline
   return before !== undefined && isSame
     ? before.domains
     : createDomainTable(acceptedDomains, transport.hostname);
+}
+
+function buildRules({ rules }: Snapshot, domains: DomainTable, before: Pipeline | undefined): RuleSet {
+  if (before === undefined) return compileRules(rules, { domains });
+  const isSame = before.domains === domains && sameItems(before.snapshot.rules, rules);
+  return isSame ? before.rules : before.rules.next(rules, domains);
 }
 
 function buildRoutes(

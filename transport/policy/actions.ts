@@ -51,8 +51,10 @@ const FACTORIES: ActionFactories = {
     (copy) => ({ ...copy, fate: { kind: "reject", status: enhancedStatusCode, text: reasonText } }),
 };
 
+const NAMES = Object.keys(FACTORIES) as ActionName[];
+
 export function compileActions({ actions, stopRuleProcessing }: RuleEntry): CompiledActions {
-  const names = Object.keys(FACTORIES) as ActionName[];
+  const names = NAMES.filter((name) => actions[name] !== undefined);
   const compiled = names.flatMap((name) => {
     const run = compileAction(name, actions);
     return run === undefined ? [] : [{ name, run }];

@@ -9,7 +9,6 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
 import type { RuleSet } from "./mod.ts";
 import { type CompiledRule, createRuleCompiler, type RegexpEngine, type RuleCompiler } from "./rule.ts";
-import { createRuleIndex, type RuleIndex } from "./rule-index.ts";
 import { type RuleBook, runRules } from "./run.ts";
 
 /** Rules that are gone leave their words and patterns behind: beyond as many as there are, and this, all begins anew. */
@@ -21,40 +20,30 @@ export interface RuleDeps {
   readonly regexp?: RegexpEngine;
 }
 
-interface Compiled {
-  readonly rules: readonly CompiledRule[];
-  readonly index: RuleIndex;
-}
-
 /** The order of the entries is the order of evaluation. */
 export function compileRules(entries: readonly RuleEntry[], deps: RuleDeps): RuleSet {
   const compiler = createRuleCompiler(deps.regexp);
   const rules = entries.map((entry) => compiler.compile(entry));
-  return createRuleSet({ rules, index: createRuleIndex(rules) }, compiler, deps);
+  return createRuleSet(rules, compiler, deps);
 }
 
-function createRuleSet(compiled: Compiled, compiler: RuleCompiler, deps: RuleDeps): RuleSet {
-  const { rules } = compiled;
-  const book: RuleBook = { ...compiled, wordScan: compiler.wordScan, domains: deps.domains };
+function createRuleSet(rules: readonly CompiledRule[], compiler: RuleCompiler, deps: RuleDeps): RuleSet {
+  const { index, wordScan } = compiler;
+  const places = new Int32Array(compiler.count).fill(-1);
+  for (const [place, { id }] of rules.entries()) places[id] = place;
+  const book: RuleBook = { rules, places, index, wordScan, domains: deps.domains };
   return {
     size: rules.length,
     needsMime: rules.some(({ needsMime }) => needsMime),
     apply: (input, options = {}) => runRules(book, input, options.explain ?? false),
     next(entries, domains) {
-      const nextDeps = { ...deps, domains };
       const leftBehind = compiler.count - entries.length;
-      return leftBehind > Math.max(MIN_LEFT_BEHIND, entries.length)
-        ? compileRules(entries, nextDeps)
-        : createRuleSet(recompile(entries, compiled, compiler), compiler, nextDeps);
+      if (leftBehind > Math.max(MIN_LEFT_BEHIND, entries.length)) {
+        return compileRules(entries, { ...deps, domains });
+      }
+      const known = new Map(rules.map((rule) => [rule.entry, rule]));
+      const nextRules = entries.map((entry) => known.get(entry) ?? compiler.compile(entry));
+      return createRuleSet(nextRules, compiler, { ...deps, domains });
     },
   };
-}
-
-function recompile(entries: readonly RuleEntry[], before: Compiled, compiler: RuleCompiler): Compiled {
-  const same = before.rules;
-  if (entries.length === same.length && entries.every((entry, at) => entry === same[at]?.entry))
-    return before;
-  const known = new Map(same.map((rule) => [rule.entry, rule]));
-  const rules = entries.map((entry) => known.get(entry) ?? compiler.compile(entry));
-  return { rules, index: createRuleIndex(rules) };
 }

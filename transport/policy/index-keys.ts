@@ -4,14 +4,15 @@
  * @module
  */
 import type { IndexKey, Predicate } from "./predicate.ts";
+import type { CompiledRule } from "./rule.ts";
 
 const MEASURE_RANK = 7;
 
 /** Keys of which the message must have one for the rule to hold; undefined: there are none. */
-export function bestKeys(
-  conditions: readonly Predicate[],
-  anyOf: readonly (readonly Predicate[])[] | undefined,
-): readonly IndexKey[] | undefined {
+export function bestKeys({
+  conditions,
+  anyOf,
+}: Pick<CompiledRule, "conditions" | "anyOf">): readonly IndexKey[] | undefined {
   const options = conditions.flatMap(({ index }) => (index === undefined ? [] : [[index]]));
   const alternatives = anyOf?.map(bestOf);
   if (alternatives?.every((index) => index !== undefined)) options.push(alternatives);

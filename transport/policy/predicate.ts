@@ -133,7 +133,9 @@ export function measured(measure: Measure, view: MessageView): Measured {
 
 /** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */
 function firstCommon(wanted: ReadonlySet<string>, has: ReadonlySet<string>): string | undefined {
-  if (has.size < wanted.size && has.isDisjointFrom(wanted)) return undefined;
-  for (const value of wanted) if (has.has(value)) return value;
+  const [few, many] = has.size < wanted.size ? [has, wanted] : [wanted, has];
+  for (const value of few) {
+    if (many.has(value)) return few === wanted ? value : [...wanted].find((one) => has.has(one));
+  }
   return undefined;
 }

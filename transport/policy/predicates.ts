@@ -16,15 +16,18 @@ const FACTORIES: Factories = {
   ...messagePredicates,
 };
 
+const NAMES = Object.keys(FACTORIES) as PredicateName[];
+
 /** Predicates of one conditions object or alternative, cheap ones first. `prefix` goes before their names. */
 export function compilePredicates(
   conditions: Omit<Conditions, "anyOf">,
   context: FactoryContext,
   prefix = "",
 ): Predicate[] {
-  const names = Object.keys(FACTORIES) as PredicateName[];
-  const predicates = names.flatMap((name) => compileOne(name, conditions, context) ?? []);
-  return predicates
+  // In our order, not the manifest's.
+  const names = NAMES.filter((name) => conditions[name] !== undefined);
+  return names
+    .flatMap((name) => compileOne(name, conditions, context) ?? [])
     .map((predicate) => ({ ...predicate, name: prefix + predicate.name }))
     .sort((a, b) => a.cost - b.cost);
 }

@@ -1,17 +1,19 @@
 /**
  * Rule index: the rules that could hold for a message, found by what the message has.
  *
- * Each rule stands under its keys (index-keys.ts). A message lacks the keys of nearly all rules, and those it lacks are never looked at. A rule without any predicate
- * that has keys is always looked at.
+ * Each rule stands under its keys (index-keys.ts). A message lacks the keys of nearly all rules, and those it lacks are
+ * never looked at. A rule without any predicate that has keys is always looked at. Rules are only ever added, so that
+ * one index serves the rule sets of many snapshots: each knows which of the rules found are its own.
  *
  * @module
  */
 import { type Facet, facetValues, type IndexKey, type Measure, measured } from "./predicate.ts";
-import type { CompiledRule } from "./rule.ts";
 import type { MessageView } from "./view.ts";
 
 export interface RuleIndex {
-  /** Places of the rules that could hold, in no order, perhaps repeated. */
+  /** `keys` undefined: the rule is always looked at. */
+  add(id: number, keys: readonly IndexKey[] | undefined): void;
+  /** Ids of the rules that could hold, in no order, perhaps repeated. */
   candidates(view: MessageView): number[];
 }
 
@@ -24,28 +26,28 @@ interface FacetIndex {
 
 interface MeasureIndex {
   readonly measure: Measure;
-  /** Lowest minimum first. */
-  readonly entries: { readonly minimum: number; readonly order: number }[];
+  /** Lowest minimum first, once sorted. */
+  readonly entries: { readonly minimum: number; readonly id: number }[];
+  sorted: boolean;
 }
 
-export function createRuleIndex(rules: readonly CompiledRule[]): RuleIndex {
+export function createRuleIndex(): RuleIndex {
   const facets = new Map<string, FacetIndex>();
   const measures = new Map<string, MeasureIndex>();
   const always: number[] = [];
-  for (const [order, { keys }] of rules.entries()) {
-    if (keys === undefined) always.push(order);
-    for (const key of keys ?? []) {
-      if (key.kind === "facet") addFacet(facets, key, order);
-      else addMeasure(measures, key, order);
-    }
-  }
-  for (const { entries } of measures.values()) entries.sort((a, b) => a.minimum - b.minimum);
   return {
+    add(id, keys) {
+      if (keys === undefined) always.push(id);
+      for (const key of keys ?? []) {
+        if (key.kind === "facet") addFacet(facets, key, id);
+        else addMeasure(measures, key, id);
+      }
+    },
     candidates(view) {
-      const orders = [...always];
-      for (const index of facets.values()) collectFacet(index, view, orders);
-      for (const index of measures.values()) collectMeasure(index, view, orders);
-      return orders;
+      const ids = [...always];
+      for (const index of facets.values()) collectFacet(index, view, ids);
+      for (const index of measures.values()) collectMeasure(index, view, ids);
+      return ids;
     },
   };
 }
@@ -53,46 +55,49 @@ export function createRuleIndex(rules: readonly CompiledRule[]): RuleIndex {
 function addFacet(
   facets: Map<string, FacetIndex>,
   { facet, keys }: IndexKey & { kind: "facet" },
-  order: number,
+  id: number,
 ): void {
   const index: FacetIndex = facets.get(facet.name) ?? { facet, byKey: new Map(), all: [] };
   facets.set(facet.name, index);
-  index.all.push(order);
+  index.all.push(id);
   for (const key of keys) {
-    const orders = index.byKey.get(key);
-    if (orders === undefined) index.byKey.set(key, order);
-    else if (typeof orders === "number") index.byKey.set(key, [orders, order]);
-    else orders.push(order);
+    const ids = index.byKey.get(key);
+    if (ids === undefined) index.byKey.set(key, id);
+    else if (typeof ids === "number") index.byKey.set(key, [ids, id]);
+    else ids.push(id);
   }
 }
 
 function addMeasure(
   measures: Map<string, MeasureIndex>,
   { measure, minimum }: IndexKey & { kind: "measure" },
-  order: number,
+  id: number,
 ): void {
-  const index: MeasureIndex = measures.get(measure.name) ?? { measure, entries: [] };
+  const index: MeasureIndex = measures.get(measure.name) ?? { measure, entries: [], sorted: true };
   measures.set(measure.name, index);
-  index.entries.push({ minimum, order });
+  index.entries.push({ minimum, id });
+  index.sorted = false;
 }
 
-function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, orders: number[]): void {
+function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, ids: number[]): void {
   const { values, complete } = facetValues(facet, view);
   if (!complete) {
-    for (const order of all) orders.push(order);
+    for (const id of all) ids.push(id);
     return;
   }
   for (const value of values) {
     const found = byKey.get(value);
-    if (typeof found === "number") orders.push(found);
-    else for (const order of found ?? []) orders.push(order);
+    if (typeof found === "number") ids.push(found);
+    else for (const id of found ?? []) ids.push(id);
   }
 }
 
-function collectMeasure({ measure, entries }: MeasureIndex, view: MessageView, orders: number[]): void {
-  const { value, complete } = measured(measure, view);
-  for (const { minimum, order } of entries) {
+function collectMeasure(index: MeasureIndex, view: MessageView, ids: number[]): void {
+  const { value, complete } = measured(index.measure, view);
+  if (!index.sorted) index.entries.sort((a, b) => a.minimum - b.minimum);
+  index.sorted = true;
+  for (const { minimum, id } of index.entries) {
     if (complete && (value === undefined || value < minimum)) return;
-    orders.push(order);
+    ids.push(id);
   }
 }

@@ -6,8 +6,9 @@ import type { CompiledPattern, Conditions, FactoryContext } from "./factory.ts";
 import { foldText } from "./fold.ts";
 import { bestKeys } from "./index-keys.ts";
 import { requiredLiteral } from "./literal.ts";
-import type { IndexKey, Predicate } from "./predicate.ts";
+import type { Predicate } from "./predicate.ts";
 import { compilePredicates } from "./predicates.ts";
+import { createRuleIndex, type RuleIndex } from "./rule-index.ts";
 import { createWordScan, type WordScan } from "./word-scan.ts";
 
 /** Makes patterns; the usual one is mail/pattern.ts. Throws what is wrong with the source. */
@@ -17,6 +18,8 @@ export interface RegexpEngine {
 
 /** Its place in the order of evaluation is not in it: that changes when other rules come and go. */
 export interface CompiledRule {
+  /** Counts up in the order of compilation; names it in the index. */
+  readonly id: number;
   readonly entry: RuleEntry;
   /** All must hold. */
   readonly conditions: readonly Predicate[];
@@ -25,8 +28,6 @@ export interface CompiledRule {
   /** Of any of them, all must hold to release the message: each predicate by itself, and each alternative of anyOf. */
   readonly exceptions: readonly (readonly Predicate[])[];
   readonly actions: CompiledActions;
-  /** Keys of which the message must have one for the rule to hold; undefined: there are none. */
-  readonly keys: readonly IndexKey[] | undefined;
   readonly needsMime: boolean;
 }
 
@@ -34,6 +35,8 @@ export interface RuleCompiler {
   compile(entry: RuleEntry): CompiledRule;
   /** Finds everything that the rules compiled so far look for in texts. */
   readonly wordScan: WordScan;
+  /** Of the rules compiled so far. */
+  readonly index: RuleIndex;
   /** Rules compiled so far. */
   readonly count: number;
 }
@@ -41,6 +44,7 @@ export interface RuleCompiler {
 export function createRuleCompiler(engine: RegexpEngine = { compile: compilePattern }): RuleCompiler {
   let count = 0;
   const wordScan = createWordScan();
+  const index = createRuleIndex();
   const patterns = new Map<string, CompiledPattern>();
   const addWord = (text: string) => {
     const folded = foldText(text.trim());
@@ -55,29 +59,35 @@ export function createRuleCompiler(engine: RegexpEngine = { compile: compilePatt
   };
   return {
     wordScan,
+    index,
     get count() {
       return count;
     },
     compile(entry) {
-      count++;
       const { senderAddressLocation } = entry;
-      return compileRule(entry, { senderAddressLocation, addWord, compilePattern: readPattern });
+      const rule = compileRule(count++, entry, {
+        senderAddressLocation,
+        addWord,
+        compilePattern: readPattern,
+      });
+      index.add(rule.id, bestKeys(rule));
+      return rule;
     },
   };
 }
 
-function compileRule(entry: RuleEntry, context: FactoryContext): CompiledRule {
+function compileRule(id: number, entry: RuleEntry, context: FactoryContext): CompiledRule {
   const conditions = compilePredicates(entry.conditions ?? {}, context);
   const anyOf = entry.conditions?.anyOf && compileAlternatives(entry.conditions.anyOf, context, "anyOf");
   const exceptions = compileExceptions(entry.exceptions ?? {}, context);
   const predicates = [...conditions, ...(anyOf ?? []).flat(), ...exceptions.flat()];
   return {
+    id,
     entry,
     conditions,
     anyOf,
     exceptions,
     actions: compileActions(entry),
-    keys: bestKeys(conditions, anyOf),
     needsMime: predicates.some((predicate) => predicate.needsMime),
   };
 }

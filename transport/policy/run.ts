@@ -20,6 +20,8 @@ import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
   readonly rules: readonly CompiledRule[];
+  /** Place in `rules` by id; -1: a rule of another rule set, as are those beyond the end. */
+  readonly places: Int32Array;
   readonly index: RuleIndex;
   readonly wordScan: WordScan;
   readonly domains: DomainTable;
@@ -166,8 +168,13 @@ function defer(
   return { outcome: "defer", deferReason, copies: [], trace, logTexts: [] };
 }
 
-function findCandidates({ index }: RuleBook, viewed: readonly ViewedCopy[]): number[] {
-  return viewed.filter(({ copy }) => isOpen(copy)).flatMap(({ view }) => index.candidates(view));
+/** Places of the rules that could hold for any copy, perhaps repeated. */
+function findCandidates({ index, places }: RuleBook, viewed: readonly ViewedCopy[]): number[] {
+  return viewed
+    .filter(({ copy }) => isOpen(copy))
+    .flatMap(({ view }) => index.candidates(view))
+    .map((id) => places[id] ?? -1)
+    .filter((place) => place >= 0);
 }
 
 interface OrderQueue {

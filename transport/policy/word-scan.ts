@@ -50,10 +50,10 @@ class Automaton {
   #char = new Uint16Array(FIRST_CAPACITY);
   /** Index of the string that ends at the node. */
   #ends = new Int32Array(FIRST_CAPACITY).fill(NONE);
-  /** The longest proper suffix of the node that is a node too. */
-  #fail = new Int32Array(FIRST_CAPACITY).fill(NONE);
-  /** Nearest node on the failure chain where a string ends; 0: none. Valid where #fail is. */
-  #nextEnd = new Int32Array(FIRST_CAPACITY);
+  /** The longest proper suffix of the node that is a node too; holds where #out is known. */
+  #fail = new Int32Array(FIRST_CAPACITY);
+  /** The node, or the nearest on its failure chain, where a string ends; 0: there is none. */
+  #out = new Int32Array(FIRST_CAPACITY);
   /** Children of the root by character: every text comes by here all the time. */
   readonly #root = new Int32Array(0x10000);
   #linksHold = true;
@@ -76,14 +76,14 @@ class Automaton {
 
   scan(text: string): ScanResult {
     if (this.#strings.length === 0) return NOTHING;
-    if (!this.#linksHold) this.#fail.fill(NONE);
+    if (!this.#linksHold) this.#out.fill(NONE, 1);
     this.#linksHold = true;
     const found = { words: new Set<string>(), literals: new Set<string>() };
     let node = 0;
     for (let at = 0; at < text.length; at++) {
       node = this.#step(node, text.charCodeAt(at));
-      if (this.#fail[node] === NONE) this.#link(node);
-      const end = this.#ends[node] === NONE ? (this.#nextEnd[node] ?? 0) : node;
+      let end = this.#out[node] ?? 0;
+      if (end === NONE) end = this.#link(node);
       if (end !== 0) this.#collect(end, text, at + 1, found);
     }
     return found.literals.size === 0 ? NOTHING : found;
@@ -96,7 +96,7 @@ class Automaton {
     at: number,
     { words, literals }: { words: Set<string>; literals: Set<string> },
   ): void {
-    for (let node = longest; node !== 0; node = this.#nextEnd[node] ?? 0) {
+    for (let node = longest; node !== 0; node = this.#out[this.#fail[node] ?? 0] ?? 0) {
       const found = this.#strings[this.#ends[node] ?? NONE] ?? "";
       literals.add(found);
       if (!words.has(found) && isWholeWord(text, at - found.length, at)) words.add(found);
@@ -113,12 +113,15 @@ class Automaton {
   }
 
   /** The parent is linked already: a node is only ever reached through it. As deep at most as the longest string. */
-  #link(node: number): void {
+  #link(node: number): number {
     const parent = this.#parent[node] ?? 0;
     const fail = parent === 0 ? 0 : this.#step(this.#fail[parent] ?? 0, this.#char[node] ?? 0);
-    if (this.#fail[fail] === NONE && fail !== 0) this.#link(fail);
+    const further = this.#out[fail] ?? 0;
+    const nearest = further === NONE ? this.#link(fail) : further;
+    const out = this.#ends[node] === NONE ? nearest : node;
     this.#fail[node] = fail;
-    this.#nextEnd[node] = this.#ends[fail] === NONE ? (this.#nextEnd[fail] ?? 0) : fail;
+    this.#out[node] = out;
+    return out;
   }
 
   #child(node: number, char: number): number {
@@ -160,7 +163,7 @@ class Automaton {
     this.#parent = larger(this.#parent);
     this.#ends = larger(this.#ends);
     this.#fail = larger(this.#fail);
-    this.#nextEnd = larger(this.#nextEnd);
+    this.#out = larger(this.#out);
     this.#slots = new Int32Array(capacity * 2);
     for (let child = 1; child < this.#nodes; child++) {
       if (this.#parent[child] !== 0) this.#enter(child);
