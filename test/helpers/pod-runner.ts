@@ -5,7 +5,7 @@
  * @module
  */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { ApiServer } from "./api-server.ts";
 import { type LoggedProcess, type ProcessOptions, startLogged } from "./logged-process.ts";
 
@@ -95,6 +95,7 @@ export class PodRunner {
     this.pod = options.pod;
     this.place = options.place;
     mkdirSync(this.place.state, { recursive: true });
+    writeFileSync(join(dirname(this.place.tokenFile), "namespace"), this.place.namespace);
     void this.#run();
   }
 
