@@ -8,6 +8,7 @@ import { addOperator } from "./operator.ts";
 import { addQueue } from "./queue.ts";
 import { addRun } from "./run.ts";
 import { addTrace } from "./trace.ts";
+import { addTransport } from "./transport.ts";
 import { UsageError } from "./usage.ts";
 
 const program = new Command("postroom")
@@ -16,6 +17,7 @@ const program = new Command("postroom")
   .exitOverride();
 
 addRun(program);
+addTransport(program);
 addCheck(program);
 addExplain(program);
 addQueue(program);
