@@ -39,13 +39,19 @@ describe("retryDelayMs()", () => {
     {
       name: "a server-side apply",
       call: { method: "PATCH", contentType: "application/apply-patch+yaml" },
-      error: refused(500),
+      error: refused(503),
       again: true,
+    },
+    {
+      name: "a server-side apply of an unknown field",
+      call: { method: "PATCH", contentType: "application/apply-patch+yaml" },
+      error: refused(500),
+      again: false,
     },
     {
       name: "another patch",
       call: { method: "PATCH", contentType: "application/json-patch+json" },
-      error: refused(500),
+      error: refused(503),
       again: false,
     },
     { name: "a conflict", call: { method: "PUT" }, error: refused(409), again: false },

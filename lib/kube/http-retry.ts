@@ -16,6 +16,8 @@ export function retryDelayMs(
   { tries, random }: { readonly tries: number; readonly random: () => number },
 ): number | undefined {
   if (call.retry === false || tries >= MAX_TRIES || !isRetriable(failure)) return undefined;
+  // So the API server answers an apply that names an unknown field, however often.
+  if (call.method === "PATCH" && failure.status === 500) return undefined;
   if (!surelyNotTaken(failure) && !mayBeRepeated(call)) return undefined;
   const backoffMs = Math.min(MAX_MS, FIRST_MS * FACTOR ** (tries - 1)) * (0.5 + random());
   return Math.round((failure.retryAfterMs ?? 0) + backoffMs);
