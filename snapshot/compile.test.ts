@@ -1,21 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type AnyResource, parseManifests } from "../crds/mod.ts";
+import type { AnyResource } from "../crds/mod.ts";
+import { objects } from "../test/helpers/resources.ts";
 import { type CompileInput, type CompileResult, compileSnapshot } from "./compile.ts";
 import type { Snapshot } from "./schema.ts";
-
-/** Objects from short lines: `kind name spec`, or `kind name@namespace!creationTimestamp spec`. */
-function objects(...lines: readonly string[]): AnyResource[] {
-  const text = lines.map((line) => {
-    const [, kind, name, namespace = "default", created, spec] =
-      /^(\w+) ([\w-]+)(?:@([\w-]+))?(?:!(\S+))? (.*)$/s.exec(line) ?? [];
-    const time = created === undefined ? "" : `, creationTimestamp: "${created}"`;
-    return `apiVersion: postroom.dev/v1alpha1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: ${namespace}${time}}\nspec: ${spec}\n`;
-  });
-  const { resources, faults } = parseManifests([{ path: "t.yaml", text: text.join("---\n") }]);
-  expect(faults).toEqual([]);
-  return resources.map(({ resource }) => resource);
-}
 
 const HUB = "MailTransport hub {hostname: mx.a.example}";
 const OLD = "2026-01-01T00:00:00Z";
@@ -427,6 +415,17 @@ describe("compileSnapshot() keeps last good forms:", () => {
     expect(said(result)).toContain(
       "error TransportRule/default/r  Invalid: Fall Back: the last good form stays in force until the faults are mended",
     );
+  });
+
+  test("a rule that is broken meanwhile keeps its place", () => {
+    const place = (name: string, created: string) =>
+      `TransportRule ${name}!${created} {priority: 1, actions: {deleteMessage: true}}`;
+    const lines = [HUB, place("b", OLD), place("a", NEW), place("c", NEW)];
+    const before = snapshotOf(lines);
+    const rest = lines.filter((line) => !line.startsWith("TransportRule a"));
+    const held = snapshotOf(rest, { previous: before, broken: ["TransportRule/default/a"] });
+    expect(held.rules.map(({ name }) => name)).toEqual(["default/b", "default/a", "default/c"]);
+    expect(held.digest).toBe(before.digest);
   });
 
   test("a kept domain wins over a newcomer: it was there first", () => {
