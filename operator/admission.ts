@@ -23,6 +23,10 @@ export function admissionObjects(): DesiredObject[] {
         matchConstraints: { resourceRules: [rule("transportpods/status"), rule("transportpods")] },
         variables: [
           {
+            name: "isStatus",
+            expression: "has(request.subResource) && request.subResource == 'status'",
+          },
+          {
             name: "account",
             expression: "'system:serviceaccount:' + object.metadata.namespace + ':' + object.spec.transport",
           },
@@ -33,13 +37,13 @@ export function admissionObjects(): DesiredObject[] {
         ],
         validations: [
           {
-            expression: "request.subResource != 'status' || variables.isPod",
+            expression: "!variables.isStatus || variables.isPod",
             messageExpression:
               "'the status of TransportPod ' + object.metadata.name + ' is written by the pod of this name only'",
             reason: "Forbidden",
           },
           {
-            expression: "request.subResource == 'status' || request.userInfo.username != variables.account",
+            expression: "variables.isStatus || request.userInfo.username != variables.account",
             message: "a transport pod writes nothing but the status of its own TransportPod",
             reason: "Forbidden",
           },

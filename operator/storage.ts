@@ -37,13 +37,9 @@ export function planStorage(
       `spec.queue.storage.size: volume ${larger.name} has ${larger.size}, and no volume shrinks to ${size}: write ${larger.size} or more`,
     );
   }
-  if (
-    before !== undefined &&
-    storageClassName !== undefined &&
-    before.storageClassName !== storageClassName
-  ) {
+  if (before !== undefined && before.storageClassName !== storageClassName) {
     faults.push(
-      `spec.queue.storage.storageClassName: the volumes exist with ${before.storageClassName ?? "the default class"} and stay so: take it back, or make a new MailTransport`,
+      `spec.queue.storage.storageClassName: the volumes exist with ${before.storageClassName ?? "the cluster's default"} and stay so: take the change back, or make a new MailTransport`,
     );
   }
   return {
