@@ -172,6 +172,19 @@ describe("architecture", () => {
     expect(files.flatMap((file) => visit(file, []))).toEqual([]);
   });
 
+  test("client-node is loaded by one file, which transport never reaches", () => {
+    const values = (file: string) => importsOf(file).filter(({ typeOnly }) => !typeOnly);
+    const loads = (file: string) =>
+      values(file).some(({ specifier }) => specifier === "@kubernetes/client-node");
+    expect(files.filter(loads)).toEqual(["lib/kube/kube-config.ts"]);
+    const reached = new Set(files.filter((file) => file.startsWith("transport/")));
+    for (const file of reached) {
+      for (const { specifier } of values(file))
+        if (specifier.startsWith(".")) reached.add(target(file, specifier));
+    }
+    expect(reached.has("lib/kube/kube-config.ts")).toBe(false);
+  });
+
   test(`no file has more than ${MAX_CODE_LINES} code lines`, () => {
     const long = files.filter((file) => codeLines(readFileSync(join(ROOT, file), "utf8")) > MAX_CODE_LINES);
     expect(long).toEqual([]);
