@@ -3,7 +3,8 @@
  *
  * What is desired goes with its hash in an annotation, so that a field we no longer say is seen to be gone. A live object that
  * has the hash and every desired value is left alone. Where the server writes a value in a way that we don't know, the
- * first apply learns it from the answer: twice never writes twice.
+ * first apply learns it from the answer: twice never writes twice. While a watch still shows what was before our last write,
+ * that write is what counts: otherwise a change there and back would be lost.
  */
 import { createHash } from "node:crypto";
 import { covers, project, sortedJson } from "./covers.ts";
@@ -28,11 +29,11 @@ export type Applied = "unchanged" | "created" | "updated";
 
 export interface StatusApply {
   readonly type: ResourceType;
-  /** With a uid: an object that was deleted and made anew is a conflict. */
-  readonly object: Pick<ObjectMeta, "name" | "namespace" | "uid">;
+  /** With a uid: an object that was deleted and made anew is a conflict. With the resourceVersion that `live` is of. */
+  readonly object: Pick<ObjectMeta, "name" | "namespace" | "uid" | "resourceVersion">;
   /** All of it: a field that is left out goes. */
   readonly status: unknown;
-  /** As it stands. */
+  /** As it stands, or stood a moment ago. */
   readonly live: unknown;
 }
 
@@ -60,15 +61,21 @@ export class ForeignObjectError extends Error {
   }
 }
 
-/** What an apply led to, as far as a later one must know. */
-interface Outcome {
-  readonly uid: string | undefined;
+/** What a write led to, as far as a later one must know. */
+interface Written {
   readonly hash: string;
-  /** resourceVersion that it was decided upon: a watch that still shows it lags behind. */
-  readonly basis: string | undefined;
+  /** The object's resourceVersion after it. */
+  readonly version: string | undefined;
+}
+
+interface Outcome extends Written {
+  readonly uid: string | undefined;
   /** The server's form of all that was desired. */
   readonly form: string;
 }
+
+/** Writes remembered; the oldest is forgotten first, which costs one write more at most. */
+const MAX_REMEMBERED = 10_000;
 
 export function createApplier({
   http,
@@ -79,6 +86,7 @@ export function createApplier({
 }): Applier {
   /** By path. */
   const outcomes = new Map<string, Outcome>();
+  const statuses = new Map<string, Written>();
 
   function patch(path: string, body: unknown): Promise<KubeObject> {
     return http.request({
@@ -116,10 +124,10 @@ export function createApplier({
     const uid = live?.metadata.uid;
     const body = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
     const answer = await patch(path, body);
-    outcomes.set(path, {
+    remember(outcomes, path, {
       uid: answer.metadata.uid,
       hash,
-      basis: live?.metadata.resourceVersion,
+      version: answer.metadata.resourceVersion,
       form: sortedJson(project(answer, content)),
     });
     if (live === undefined) return "created";
@@ -140,14 +148,29 @@ export function createApplier({
     },
 
     async applyStatus({ type, object, status, live }) {
-      if (sortedJson(status) === sortedJson(live)) return false;
-      const { name, namespace, uid } = object;
-      const metadata = { name, ...(namespace && { namespace }), ...(uid && { uid }) };
+      const { name, namespace, uid, resourceVersion } = object;
       const path = resourcePath(type, { namespace, name, subresource: "status" });
-      await patch(path, { apiVersion: apiVersion(type), kind: type.kind, metadata, status });
+      const hash = hashOf(status);
+      const last = statuses.get(path);
+      if ((lagsBehind(resourceVersion, last) ? last?.hash : hashOf(live)) === hash) return false;
+      const metadata = { name, ...(namespace && { namespace }), ...(uid && { uid }) };
+      const answer = await patch(path, { apiVersion: apiVersion(type), kind: type.kind, metadata, status });
+      remember(statuses, path, { hash, version: answer.metadata.resourceVersion });
       return true;
     },
   };
+}
+
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > MAX_REMEMBERED && oldest !== undefined) map.delete(oldest);
+}
+
+/** Versions of one object count up. */
+function lagsBehind(version: string | undefined, last: Written | undefined): boolean {
+  return Number(version) < Number(last?.version);
 }
 
 /** The object with that uid is gone: 409 when there is none of its name, 422 when there is another one. */
@@ -165,12 +188,13 @@ function isControlledBy({ metadata }: KubeObject, owner: OwnerReference): boolea
 function withHash(desired: Desired, owner: OwnerReference | undefined) {
   const ownerReferences = desired.metadata.ownerReferences ?? (owner && [owner]);
   const metadata = { ...desired.metadata, ...(ownerReferences && { ownerReferences }) };
-  const hash = createHash("sha256")
-    .update(sortedJson({ ...desired, metadata }))
-    .digest("hex")
-    .slice(0, 16);
+  const hash = hashOf({ ...desired, metadata });
   const annotations = { ...metadata.annotations, [APPLIED_HASH]: hash };
   return { hash, object: { ...desired, metadata: { ...metadata, annotations } } };
+}
+
+function hashOf(value: unknown): string {
+  return createHash("sha256").update(sortedJson(value)).digest("hex").slice(0, 16);
 }
 
 /** Objects of a list don't say what they are. */
@@ -183,9 +207,7 @@ function isApplied(
   content: unknown,
   { hash, outcome }: { readonly hash: string; readonly outcome: Outcome | undefined },
 ): boolean {
-  if (covers(live, content)) return true;
-  if (outcome?.hash !== hash || outcome.uid !== live.metadata.uid) return false;
-  return (
-    outcome.basis === live.metadata.resourceVersion || outcome.form === sortedJson(project(live, content))
-  );
+  const known = outcome?.uid === live.metadata.uid ? outcome : undefined;
+  if (lagsBehind(live.metadata.resourceVersion, known)) return known?.hash === hash;
+  return covers(live, content) || (known?.hash === hash && known.form === sortedJson(project(live, content)));
 }

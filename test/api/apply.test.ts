@@ -295,6 +295,18 @@ describe.skipIf(kubeAssets() === undefined)("apply against an API server", () =>
     expect(calls).toEqual([]);
   });
 
+  test("a change there and back is written while the watch still shows what was first", async () => {
+    const { desired, live, owner } = await scene();
+    const type = RESOURCES.Role;
+    const ours = applier();
+    const [one, two] = [desired(type, { rules: [] }), desired(type, KINDS[4]!.body)];
+    await ours.apply(one, { type, owner });
+    const stale = await live(type);
+    expect(await ours.apply(two, { type, owner, live: stale })).toBe("updated");
+    expect(await ours.apply(one, { type, owner, live: stale })).toBe("updated");
+    expect(await live(type)).not.toHaveProperty("rules.length", 2);
+  });
+
   test("an object of somebody else is refused and left as it is", async () => {
     const { desired, live, owner, namespace } = await scene();
     const type = RESOURCES.Service;
@@ -347,6 +359,23 @@ describe.skipIf(kubeAssets() === undefined)("apply against an API server", () =>
     expect(await put({ ...counts, observedGeneration: 1 })).toBe(true);
     expect(await put({ ...counts, observedGeneration: 1 })).toBe(false);
     expect(await put(counts)).toBe(true);
+    expect((await live(type)).status).toEqual(counts);
+  });
+
+  test("a status there and back is written while the watch still shows what was first", async () => {
+    const { desired, live, owner } = await scene();
+    const type = RESOURCES.PodDisruptionBudget;
+    const ours = applier();
+    await ours.apply(desired(type, KINDS[3]!.body), { type, owner });
+    const counts = { currentHealthy: 1, desiredHealthy: 1, disruptionsAllowed: 0, expectedPods: 2 };
+    const { metadata: before } = await live(type);
+    const put = (status: unknown, { metadata, status: is }: KubeObject) =>
+      ours.applyStatus({ type, object: metadata, status, live: is });
+    await put(counts, { metadata: before });
+    const stale = await live(type);
+    expect(await put({ ...counts, expectedPods: 3 }, stale)).toBe(true);
+    expect(await put(counts, stale)).toBe(true);
+    expect(await put(counts, stale)).toBe(false);
     expect((await live(type)).status).toEqual(counts);
   });
 
