@@ -1,6 +1,5 @@
 /** The service of the smtp room with a session of four lines in place of the real one; clients; what they say. */
-import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach } from "vitest";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import type { SessionHandler, SmtpSession } from "../../mail/session.ts";
@@ -10,6 +9,8 @@ import type { Endpoints, SessionServices } from "../../transport/smtp/contract.t
 import type { SmtpConfig, SmtpService } from "../../transport/smtp/mod.ts";
 import { createSmtpService } from "../../transport/smtp/service.ts";
 import { domainsOf, snapshotOf } from "./receive-connector.ts";
+
+export { freePort } from "./free-port.ts";
 
 export interface Begun {
   readonly endpoints: Endpoints;
@@ -147,12 +148,4 @@ export async function say(socket: Socket, line: string): Promise<string> {
   const answer = read(socket);
   socket.write(`${line}\r\n`);
   return answer;
-}
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
