@@ -5,6 +5,7 @@ import { objects } from "../test/helpers/resources.ts";
 import { compileSnapshot } from "./compile.ts";
 import { CompileMemory } from "./compile-memory.ts";
 import { entriesByObject } from "./entries.ts";
+import { unpackSnapshot } from "./unpack.ts";
 
 const OLD = "2026-01-01T00:00:00Z";
 const NEW = "2026-02-01T00:00:00Z";
@@ -109,6 +110,15 @@ test("with memory and without, in any order, a sequence of edits gives the same"
 });
 
 describe("what did not change is the very same entry", () => {
+  test("as in the snapshot that was read back after a restart", () => {
+    const { packed } = compileSnapshot({ resources });
+    const read = unpackSnapshot(packed!);
+    const previous = read.ok ? read.value : undefined;
+    const { snapshot } = compileSnapshot({ resources, previous, memory: new CompileMemory() });
+    for (const [object, entry] of entriesByObject(snapshot!))
+      expect(entriesByObject(previous!).get(object)).toBe(entry);
+  });
+
   const lines = FORMS.map((forms) => forms[0] ?? "");
   const resources = objects(...lines);
   const place = (start: string) => lines.findIndex((line) => line.startsWith(start));

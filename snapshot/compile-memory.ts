@@ -46,7 +46,7 @@ export class CompileMemory {
   readonly spaces = new Last<AddressSpaces>();
   readonly recipients = new Last<readonly Diagnostic[]>();
   readonly routes: RouteMemory = new Recall();
-  /** The last result. */
+  /** The last result, or what was in force before the first. */
   snapshot: Snapshot | undefined;
 
   /** `entry`, or the one of the last result when it says the same. */

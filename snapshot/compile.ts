@@ -22,7 +22,8 @@ import {
 import { CompileMemory } from "./compile-memory.ts";
 import { settleDomains, settleRanges } from "./conflicts.ts";
 import { addressSpaces, checkRecipients, checkRoutes } from "./domains.ts";
-import { droppedObjects, type Held, holdEntries, type LastGoodInput, previousEntries } from "./last-good.ts";
+import { entriesByObject } from "./entries.ts";
+import { droppedObjects, type Held, holdEntries, type LastGoodInput, previousOf } from "./last-good.ts";
 import { judgeNamespace, type NamespaceLabels, type NamespaceVerdict } from "./namespaces.ts";
 import { packSnapshot } from "./pack.ts";
 import { byName, byRuleOrder, inOrder } from "./precedence.ts";
@@ -67,6 +68,8 @@ export interface CompileResult {
 
 export function compileSnapshot(input: CompileInput): CompileResult {
   const memory = input.memory ?? new CompileMemory();
+  // After a restart what was in force is all that is remembered.
+  memory.snapshot ??= input.previous;
   const lastGood = lastGoodInput(input);
   const compile = (resource: MailTransport) =>
     memory.transports.of(resource, [], () => memory.steady(objectName(resource), compileTransport(resource)));
@@ -90,8 +93,8 @@ function compileContent(transport: TransportEntry, lastGood: LastGoodInput, inpu
   const { memory } = input;
   const { name } = transport;
   const judge = judger(transport, input.namespaces);
-  const earlier = previousEntries(name, lastGood.previous);
-  const previous = earlier.size > 0 ? lastGood.previous : undefined;
+  const previous = previousOf(name, lastGood.previous);
+  const earlier = previous === undefined ? new Map() : entriesByObject(previous);
   const hold: Hold = (kind, entries = []) =>
     report(holdEntries(kind, entries, { ...lastGood, judge })).entries;
   const stays = (object: string) => lastGood.incomplete && earlier.has(object);

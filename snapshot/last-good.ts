@@ -63,20 +63,18 @@ export function droppedObjects(
   { previous, broken, present }: LastGoodInput,
 ): Diagnostic[] {
   const namespace = namespaceOf(transport);
-  const held = previousEntries(transport, previous);
+  const before = previousOf(transport, previous);
+  const held = before && entriesByObject(before);
   return [...broken]
     .filter((object) => object.split("/")[1] === namespace && !object.startsWith("Secret/"))
     .filter((object) => object !== `MailTransport/${transport}`)
-    .filter((object) => !held.has(object) && !present().has(object))
+    .filter((object) => !held?.has(object) && !present().has(object))
     .map(dropped);
 }
 
-/** By object; none when the previous snapshot is another transport's. */
-export function previousEntries(
-  transport: string,
-  previous: Snapshot | undefined,
-): ReadonlyMap<string, object> {
-  return previous?.transport.name === transport ? entriesByObject(previous) : new Map();
+/** The previous snapshot, when it is this transport's. */
+export function previousOf(transport: string, previous: Snapshot | undefined): Snapshot | undefined {
+  return previous?.transport.name === transport ? previous : undefined;
 }
 
 export function fallBack(object: string): Diagnostic {

@@ -10,7 +10,6 @@ export { decodeChunk, encodeChunk } from "./chunk-codec.ts";
 export { indexDigests, type PackedSnapshot } from "./chunks.ts";
 export { type CompileInput, type CompileResult, compileSnapshot } from "./compile.ts";
 export { CompileMemory } from "./compile-memory.ts";
-export { parseSnapshot } from "./digest.ts";
 export { createDomainTable, type DomainTable, type RecipientRecord } from "./domain-table.ts";
 export { entriesByObject } from "./entries.ts";
 export { PackMemory, packSnapshot } from "./pack.ts";
