@@ -78,6 +78,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_format" && issue.format === "datetime") {
     return "write an RFC 3339 time such as 2026-01-31T09:00:00Z";
   }
+  if (issue.code === "invalid_key" && issue.issues[0] !== undefined) return describeIssue(issue.issues[0]);
   return issue.message;
 }
 

@@ -29,12 +29,12 @@ const format = ({ max, message, valid, checks }: Format): z.ZodString =>
   );
 
 export const IpRangeText = format({
-  max: 100,
+  max: 80,
   message: "write an address, a CIDR or a first-last range, such as 192.0.2.0/24",
   valid: isPlainRange,
   checks: [
-    { rule: `isIP(self) || isCIDR(self) || (${isFirstLast("self")})`, cost: 6000 },
-    { rule: "isIP(self) || isCIDR(self) || self.matches('^[0-9a-fA-F:.]+-[0-9a-fA-F:.]+$')", cost: 150 },
+    { rule: `isIP(self) || isCIDR(self) || (${isFirstLast("self")})`, cost: 12_000 },
+    { rule: "isIP(self) || isCIDR(self) || self.matches('^[0-9a-fA-F:.]+-[0-9a-fA-F:.]+$')", cost: 400 },
     { pattern: "^[0-9a-fA-F:.]+(/[0-9]{1,3}|-[0-9a-fA-F:.]+)?$" },
   ],
 });

@@ -5,7 +5,7 @@ export function isFirstLast(range: string): string {
   const [first, last] = [`${range}.split('-')[0]`, `${range}.split('-')[1]`];
   return [
     `${range}.split('-').size() == 2`,
-    `${range}.split('-').all(end, isIP(end))`,
+    `isIP(${first}) && isIP(${last})`,
     `ip(${first}).family() == ip(${last}).family()`,
     `(ip(${first}).family() == 6 || ${number(first)} <= ${number(last)})`,
   ].join(" && ");

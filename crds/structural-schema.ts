@@ -39,8 +39,8 @@ interface JsonSchema {
   readonly additionalProperties?: JsonSchema | false;
 }
 
-/** The API server allows 10 million a rule and 100 million a kind. */
-const MAX_RULE_COST = 1_000_000;
+/** The API server allows 10 million a rule and 100 million a kind; the rules of several fields count, too. */
+const MAX_RULE_COST = 8_000_000;
 
 /** Keywords that mean the same to both. */
 const KEPT = [
@@ -75,15 +75,15 @@ const READ: ReadonlySet<string> = new Set([
 ]);
 
 /** Throws for what a structural schema cannot say. */
-export function structuralSchema(schema: z.ZodType): StructuralSchema {
-  return convert(z.toJSONSchema(schema, { io: "input" }) as JsonSchema, 1);
+export function structuralSchema(schema: z.ZodType, maxRuleCost = MAX_RULE_COST): StructuralSchema {
+  return convert(z.toJSONSchema(schema, { io: "input" }) as JsonSchema, maxRuleCost);
 }
 
-/** `times`: how often this field may stand in one object. */
-function convert(schema: JsonSchema, times: number): StructuralSchema {
+/** `budget`: what a rule may cost here, so the less the more often this field may stand in one object. */
+function convert(schema: JsonSchema, budget: number): StructuralSchema {
   const strange = Object.keys(schema).find((keyword) => !READ.has(keyword));
   if (strange !== undefined) throw new Error(`Cannot say "${strange}" in a structural schema`);
-  const { validations, pattern } = checksOf(schema, times);
+  const { validations, pattern } = checksOf(schema, budget);
   const byTime = formatOf(schema) === undefined && schema.format === "date-time";
   return {
     type: typeOf(schema),
@@ -92,7 +92,7 @@ function convert(schema: JsonSchema, times: number): StructuralSchema {
     ...(schema.default === undefined ? {} : { default: fullDefault(schema) }),
     ...(byTime ? { format: "date-time" } : {}),
     ...(pattern === undefined || byTime ? {} : { pattern }),
-    ...childrenOf(schema, times),
+    ...childrenOf(schema, budget),
     ...(validations.length === 0 ? {} : { "x-kubernetes-validations": validations }),
   };
 }
@@ -107,18 +107,18 @@ function typeOf({ type, const: value }: JsonSchema): string {
   return Number.isInteger(value) ? "integer" : type;
 }
 
-function childrenOf(schema: JsonSchema, times: number): Partial<StructuralSchema> {
+function childrenOf(schema: JsonSchema, budget: number): Partial<StructuralSchema> {
   const { properties, items, additionalProperties } = schema;
   if (items !== undefined) {
     const kind = schema["x-kubernetes-list-type"] ?? "atomic";
-    return { items: convert(items, times * bound(schema.maxItems)), "x-kubernetes-list-type": kind };
+    return { items: convert(items, budget / bound(schema.maxItems)), "x-kubernetes-list-type": kind };
   }
   if (properties !== undefined) {
-    const converted = Object.entries(properties).map(([name, field]) => [name, convert(field, times)]);
+    const converted = Object.entries(properties).map(([name, field]) => [name, convert(field, budget)]);
     return { properties: Object.fromEntries(converted) };
   }
   if (!additionalProperties) return {};
-  return { additionalProperties: convert(additionalProperties, times * bound(schema.maxProperties)) };
+  return { additionalProperties: convert(additionalProperties, budget / bound(schema.maxProperties)) };
 }
 
 function bound(max: number | undefined): number {
@@ -141,11 +141,11 @@ interface Checks {
   readonly pattern: string | undefined;
 }
 
-function checksOf(schema: JsonSchema, times: number): Checks {
+function checksOf(schema: JsonSchema, budget: number): Checks {
   const rules = rulesOf(schema);
   const format = formatOf(schema);
   if (format === undefined) return { validations: rules, pattern: schema.pattern };
-  const rule = affordableRule(format, (schema.maxLength ?? 0) + 1, times);
+  const rule = affordableRule(format, schema.maxLength ?? 0, budget);
   if (rule !== undefined) {
     return { validations: [{ rule, message: format.message }, ...rules], pattern: undefined };
   }
@@ -154,14 +154,14 @@ function checksOf(schema: JsonSchema, times: number): Checks {
   return { validations: rules, pattern };
 }
 
-function affordableRule({ checks }: TextFormat, length: number, times: number): string | undefined {
-  const check = checks.find((one) => costOf(one, length) * times <= MAX_RULE_COST);
+function affordableRule({ checks }: TextFormat, length: number, budget: number): string | undefined {
+  const check = checks.find((one) => costOf(one, length) <= budget);
   if (check === undefined) return undefined;
   return "rule" in check ? check.rule : `self.matches(${celText(check.pattern)})`;
 }
 
-/** As cel-go estimates matches(): a tenth of the text times a quarter of the pattern. */
+/** As cel-go estimates matches(): a tenth of the text's octets, four a character, times a quarter of the pattern. */
 function costOf(check: TextCheck, length: number): number {
   if ("rule" in check) return check.cost;
-  return Math.ceil(length / 10 + 1) * Math.ceil(check.pattern.length / 4);
+  return Math.ceil((4 * length) / 10 + 1) * Math.ceil(check.pattern.length / 4);
 }

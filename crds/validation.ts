@@ -25,11 +25,11 @@ export interface TextFormat {
   readonly checks: readonly TextCheck[];
 }
 
-const RULES = "x-kubernetes-validations";
+export const RULES_KEY = "x-kubernetes-validations";
 const FORMAT = "x-postroom-format";
 
 export function withRules<Schema extends z.ZodType>(schema: Schema, ...rules: readonly CelRule[]): Schema {
-  return schema.meta({ [RULES]: [...rulesOf(schema.meta() ?? {}), ...rules] });
+  return schema.meta({ [RULES_KEY]: [...rulesOf(schema.meta() ?? {}), ...rules] });
 }
 
 export function withFormat<Schema extends z.ZodType>(schema: Schema, format: TextFormat): Schema {
@@ -45,7 +45,7 @@ type Meta = Readonly<Record<string, unknown>>;
 
 /** The two below read what the two above have written; a JSON schema carries it on. */
 export function rulesOf(meta: Meta): readonly CelRule[] {
-  return (meta[RULES] as readonly CelRule[] | undefined) ?? [];
+  return (meta[RULES_KEY] as readonly CelRule[] | undefined) ?? [];
 }
 
 export function formatOf(meta: Meta): TextFormat | undefined {
