@@ -58,7 +58,9 @@ export function unpackSnapshot(packed: PackedSnapshot, memory = new UnpackMemory
   const [transport] = transports;
   if (transport === undefined || transports.length > 1) return refuse("is not of one transport");
   memory.kinds = kinds;
-  memory.digests = new Set(CHUNKED_KINDS.flatMap((kind) => index.value[kind].flat()));
+  // A piece of a long bucket is worth nothing beside another second piece.
+  const whole = CHUNKED_KINDS.flatMap((kind) => index.value[kind].filter(({ length }) => length === 1));
+  memory.digests = new Set(whole.flat());
   const value: Snapshot = {
     version: 1,
     digest: packed.digest,
