@@ -77,6 +77,25 @@ describe("a head", () => {
     expect(fetched).toHaveLength(2); // the index and the chunk of domains
   });
 
+  test("whose longest object is in several chunks fetches those that changed", async () => {
+    const addresses = Array.from(
+      { length: 12_000 },
+      (_, i) => `user-${String(i).padStart(5, "0")}@contoso.example`,
+    );
+    const withList = (list: readonly string[]) =>
+      BASIC.replace(
+        "{domains: [contoso.example]}",
+        `{domains: [contoso.example], recipients: {validation: Reject, addresses: [${list.join(", ")}]}}`,
+      );
+    cluster.pod("hub-0");
+    cluster.head({ current: cluster.publish(1, withList(addresses)) });
+    const pod = await start();
+    await acknowledged(1);
+    cluster.head({ current: cluster.publish(2, withList([...addresses, "zoe@contoso.example"])) });
+    await acknowledged(2);
+    expect(await answerTo(pod, "zoe@contoso.example")).toMatch(/^250/);
+  });
+
   test("under a new number with the same content is acknowledged, and nothing is built", async () => {
     cluster.pod("hub-0");
     cluster.head({ current: cluster.publish(1, BASIC) });

@@ -56,10 +56,10 @@ export async function openFolderSource(
       const loaded = parseManifests(await folder.read(), manifestMemory);
       const resources = loaded.resources.map(({ resource }) => resource);
       const secrets = await supply(resources, mergeSecrets(loaded, inForce?.secrets));
-      const { broken, incomplete } = loaded;
+      const { broken, incomplete, namespaces } = loaded;
       const transport = options.transportName;
       previous = inForce?.snapshot ?? previous;
-      const input = { resources, transport, previous, broken, incomplete, secrets, memory };
+      const input = { resources, transport, previous, broken, incomplete, secrets, namespaces, memory };
       const { snapshot, packed, diagnostics } = compileSnapshot(input);
       reported = report(loaded, diagnostics, { log, reported });
       if (snapshot === undefined || packed === undefined)

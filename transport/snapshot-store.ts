@@ -62,6 +62,7 @@ export async function openSnapshotStore(state: string, log: Logger): Promise<Sna
   const folder = join(state, "snapshot");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = new Set(await readdir(folder));
+  let current = "";
   const text = (digest: string) => readChunk(folder, digest, present);
   const write = async (name: string, content: string) => {
     if (present.has(name)) return;
@@ -86,12 +87,14 @@ export async function openSnapshotStore(state: string, log: Logger): Promise<Sna
       await inParallel(fresh, PARALLEL, (one) => write(one, texts.get(one) ?? missing(one)));
       const keys = cluster?.keys;
       if (keys !== undefined) await write(keysFile(keys.ref), JSON.stringify(keys));
+      const next = JSON.stringify({ digest, revision: cluster?.revision, keys: keys?.ref });
+      if (fresh.length === 0 && next === current) return;
       await flushFolder(folder);
-      const current = { digest, revision: cluster?.revision, keys: keys?.ref };
-      await writeDurably(join(folder, `${CURRENT}.tmp`), JSON.stringify(current));
+      await writeDurably(join(folder, `${CURRENT}.tmp`), next);
       await rename(join(folder, `${CURRENT}.tmp`), join(folder, CURRENT));
       await flushFolder(folder);
       present.add(CURRENT);
+      current = next;
       const wanted = new Set([...named, CURRENT, ...(keys === undefined ? [] : [keysFile(keys.ref)])]);
       for (const name of present) {
         if (wanted.has(name)) continue;
