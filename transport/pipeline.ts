@@ -8,6 +8,7 @@
 
 import type { Clock } from "../lib/clock.ts";
 import { createDomainTable, type DomainTable } from "../snapshot/domain-table.ts";
+import { sameItems } from "../snapshot/recall.ts";
 import type { Secrets, SendConnectorEntry, Snapshot } from "../snapshot/schema.ts";
 import {
   type Agent,
@@ -66,7 +67,7 @@ export function buildPipeline(
 function buildDomains({ acceptedDomains, transport }: Snapshot, before: Pipeline | undefined): DomainTable {
   const old = before?.snapshot;
   const isSame =
-    sameItems(old?.acceptedDomains, acceptedDomains) && old?.transport.hostname === transport.hostname;
+    sameItems(old?.acceptedDomains ?? [], acceptedDomains) && old?.transport.hostname === transport.hostname;
   return before !== undefined && isSame
     ? before.domains
     : createDomainTable(acceptedDomains, transport.hostname);
@@ -123,9 +124,4 @@ function disabledAgents(snapshot: Snapshot): (connector: string) => ReadonlySet<
       .map((connector) => [connector.name, new Set(connector.disabledAgents)]),
   );
   return (connector) => sets.get(connector) ?? none;
-}
-
-/** True when both hold the very same objects in the same order. */
-function sameItems<Item>(a: readonly Item[] | undefined, b: readonly Item[]): boolean {
-  return a?.length === b.length && b.every((item, at) => item === a[at]);
 }

@@ -7,19 +7,18 @@ import type { Socket } from "node:net";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
 import { type Reception, type RunningSession, receive, type StartSession } from "./accept.ts";
 import { endpointsOf } from "./binding.ts";
-import { type InForce, prepare } from "./in-force.ts";
+import { type InForce, Preparer } from "./in-force.ts";
 import { MessageRate, SessionCounts } from "./limits.ts";
 import { Listeners } from "./listener.ts";
 import type { PreparedSmtp, PressureLevel, SmtpConfig, SmtpDeps, SmtpService } from "./mod.ts";
 import { startSession } from "./session.ts";
-import { CertificateStore } from "./tls.ts";
 
 /** How often drain() and close() look whether all is quiet. */
 const POLL_MS = 20;
 
 class Service {
   readonly #deps: SmtpDeps;
-  readonly #certificates = new CertificateStore();
+  readonly #preparer = new Preparer();
   readonly #counts = new SessionCounts();
   readonly #sockets = new Set<Socket>();
   readonly #refused = new Set<Socket>();
@@ -102,7 +101,7 @@ class Service {
   async #prepare(config: SmtpConfig, over: () => void): Promise<PreparedSmtp> {
     if (this.#closed) throw new Error("Cannot apply a configuration: the service is closed");
     const { clock, listenAddress } = this.#deps;
-    const { inForce, diagnostics, keep } = prepare(config, this.#certificates, {
+    const { inForce, diagnostics, keep } = this.#preparer.prepare(config, {
       nowMs: clock.now(),
       listenAddress,
     });

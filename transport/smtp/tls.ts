@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
 import type { ReceiveConnectorEntry, SecretName, Secrets } from "../../snapshot/schema.ts";
@@ -20,7 +20,8 @@ export interface ServerCertificates {
 }
 
 interface Certificate {
-  readonly digest: string;
+  readonly chain: string;
+  readonly key: string;
   readonly names: readonly string[];
   readonly validFromMs: number;
   readonly validToMs: number;
@@ -101,17 +102,15 @@ function load(
     return { certificate: lastGood, fault: { reason: "SecretNotFound", message, severity: "error" } };
   }
   const { "tls.crt": chain = "", "tls.key": key = "" } = content;
-  const digest = createHash("sha256")
-    .update(JSON.stringify([chain, key]))
-    .digest("hex");
-  const certificate = lastGood?.digest === digest ? lastGood : parse({ chain, key, digest });
+  const isSame = lastGood?.chain === chain && lastGood.key === key;
+  const certificate = isSame ? lastGood : parse(chain, key);
   if (typeof certificate !== "string") return { certificate, fault: dateFault(secret, certificate, nowMs) };
   const message = `Secret "${secret}" ${certificate}${kept}`;
   return { certificate: lastGood, fault: { reason: "InvalidCertificate", message, severity: "error" } };
 }
 
 /** The certificate, or what is wrong with it in words that hold nothing of the key. */
-function parse({ chain, key, digest }: { chain: string; key: string; digest: string }): Certificate | string {
+function parse(chain: string, key: string): Certificate | string {
   const leaf = attempt(() => new X509Certificate(chain));
   if (leaf === undefined) return "holds no PEM certificate in tls.crt";
   const privateKey = attempt(() => createPrivateKey(key));
@@ -126,7 +125,8 @@ function parse({ chain, key, digest }: { chain: string; key: string; digest: str
   if (attempt(() => context("TLSv1.2")) === undefined)
     return "is refused by OpenSSL: the key is too weak or the chain is broken";
   return {
-    digest,
+    chain,
+    key,
     names: namesOf(leaf),
     validFromMs: leaf.validFromDate.getTime(),
     validToMs: leaf.validToDate.getTime(),
