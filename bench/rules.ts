@@ -7,8 +7,8 @@
  * @module
  */
 import { domains, type MailOptions, mail, part, rule } from "../test/helpers/rules.ts";
-import { missCondition } from "./rule-shapes.ts";
 import { compileRules, type PolicyInput, type RuleSet } from "../transport/policy/mod.ts";
+import { missCondition } from "./rule-shapes.ts";
 
 const SIZES = [10, 100, 1_000, 10_000];
 const VOCABULARY =
