@@ -32,8 +32,8 @@ export interface ReflectorOptions<Item> extends StoreOptions<Item> {
 const PAGE_TIMEOUT_MS = 60_000;
 /** The server ends a watch after this many seconds, or up to twice as many. */
 const WATCH_SECONDS = 290;
-/** Bookmarks come about every minute. */
-const SILENCE_MS = 90_000;
+/** Bookmarks come every minute, the first after two. A peer that is gone is found by TCP's own probes long before. */
+const SILENCE_MS = 150_000;
 /** A watch that ends sooner was none. */
 const SHORT_MS = 5000;
 const BACKOFF = { firstMs: 500, maxMs: 30_000, healthyMs: 60_000 };
