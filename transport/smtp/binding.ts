@@ -8,6 +8,7 @@
  */
 import type { Diagnostic } from "../../lib/diagnostics.ts";
 import { type IpRange, parseIp, parseIpRange, rangeContains } from "../../mail/ip-range.ts";
+import { Recall } from "../../snapshot/recall.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import { indexRanges, type RangeIndex } from "./range-index.ts";
 
@@ -50,6 +51,7 @@ export interface Endpoint {
 }
 
 const EVERY_ADDRESS = "";
+const claimsOf = new Recall<ReceiveConnectorEntry, readonly Claim[]>();
 const EVERY_IPV4 = "0.0.0.0";
 
 /** Groups connectors by binding and indexes their ranges; a binding without an address is at `everywhere`. Never throws. */
@@ -79,8 +81,8 @@ export function buildConnectorTable(
       }
       const key = bindingKey(canonical, port);
       const group = groups.get(key) ?? { address: canonical, port, members: [] };
-      if (!group.members.some((member) => member.connector === connector))
-        group.members.push({ connector, path });
+      // Members come connector by connector: one that is there already is the last.
+      if (group.members.at(-1)?.connector !== connector) group.members.push({ connector, path });
       groups.set(key, group);
     }
   }
@@ -185,7 +187,9 @@ function settleTls(members: readonly Member[]): {
 
 function indexMembers(members: readonly Member[]): Pick<Binding, "index" | "trustedProxies"> {
   const claims = members.flatMap(({ connector }) =>
-    parseRanges(connector.remoteIPRanges).map((range) => ({ connector, range })),
+    claimsOf.of(connector, [], () =>
+      parseRanges(connector.remoteIPRanges).map((range) => ({ connector, range })),
+    ),
   );
   const trustedProxies = members.flatMap(({ connector }) =>
     parseRanges(connector.proxyProtocol?.trustedCIDRs ?? []),
