@@ -58,6 +58,17 @@ const PURE_FILES = [
   "operator/rollout.ts",
   "operator/drain.ts",
   "operator/status.ts",
+  "operator/access.ts",
+  "operator/admission.ts",
+  "operator/network.ts",
+  "operator/rollout-canary.ts",
+  "operator/rollout-head.ts",
+  "operator/rollout-state.ts",
+  "operator/status-condition.ts",
+  "operator/status-diagnostics.ts",
+  "operator/status-transport.ts",
+  "operator/storage.ts",
+  "operator/workload.ts",
 ];
 const MAX_CODE_LINES = 250;
 
