@@ -1,6 +1,7 @@
 /** Renders docs/crds.md from the schemas of crds/: one section a kind, with an example and a table of its fields. Pure. */
 import { z } from "zod";
 import { Duration, Quantity } from "../crds/common.ts";
+import { type CustomResource, INTERNAL_RESOURCES } from "../crds/custom-resource.ts";
 import { API_VERSION, KINDS, type KindDefinition, RESERVED_KINDS } from "../crds/mod.ts";
 
 /** The part of a JSON schema that the tables show. */
@@ -16,6 +17,7 @@ interface FieldSchema {
   readonly maximum?: number;
   readonly items?: FieldSchema;
   readonly properties?: Readonly<Record<string, FieldSchema>>;
+  readonly additionalProperties?: FieldSchema | false;
   readonly required?: readonly string[];
 }
 
@@ -23,15 +25,21 @@ const INTRO = `# The kinds of ${API_VERSION}
 
 Generated from the schemas in \`crds/\` by \`npm run gen\`: do not edit. A field that is not listed here is refused,
 with the nearest one that exists. Quantities are octets such as \`36Mi\`, durations such as \`5m\` or \`1h30m\`.
-Check manifests with \`npx postroom check PATH\`.
+Check manifests with \`npx postroom check PATH\`. In a cluster the API server checks the same when an object is applied;
+\`kubectl explain\` shows these fields, \`kubectl get mail\` lists all objects of these kinds.
 `;
+
+const INTERNAL = `## Internal kinds
+
+Written by the operator and the pods only; \`kubectl get mail-internal\` lists them. By them a snapshot reaches the pods.`;
 
 /** \`examples\`: kind -> YAML of one valid object. */
 export function renderCrdDocs(examples: ReadonlyMap<string, string>): string {
   const index = KINDS.map(({ kind, summary }) => `- [${kind}](#${kind.toLowerCase()}): ${summary}`);
   const reserved = `Reserved for later versions, and refused in this one: ${RESERVED_KINDS.join(", ")}.`;
   const sections = KINDS.map((kind) => renderKind(kind, examples.get(kind.kind) ?? ""));
-  return `${[INTRO, index.join("\n"), reserved, ...sections].join("\n\n").replace(/\n{3,}/g, "\n\n")}\n`;
+  const internal = INTERNAL_RESOURCES.map(renderInternal);
+  return `${[INTRO, index.join("\n"), reserved, ...sections, INTERNAL, ...internal].join("\n\n").replace(/\n{3,}/g, "\n\n")}\n`;
 }
 
 function renderKind({ kind, plural, shortNames, summary, spec }: KindDefinition, example: string): string {
@@ -40,8 +48,19 @@ function renderKind({ kind, plural, shortNames, summary, spec }: KindDefinition,
     `## ${kind}`,
     `${summary} \`kubectl get ${plural}\`, short: \`${shortNames.join("`, `")}\`.`,
     `\`\`\`yaml\n${example.trim()}\n\`\`\``,
-    ["| field | type | default | description |", "| --- | --- | --- | --- |", ...rows].join("\n"),
+    table(rows),
   ].join("\n\n");
+}
+
+function renderInternal({ kind, shortNames, summary, spec, status }: CustomResource): string {
+  const rows = fieldRows(toJsonSchema(spec), "spec", new Map());
+  const said = status === undefined ? [] : fieldRows(toJsonSchema(status), "status", new Map());
+  const head = `### ${kind}\n\n${summary} Short: \`${shortNames.join("`, `")}\`.`;
+  return `${head}\n\n${table([...rows, ...said])}`;
+}
+
+function table(rows: readonly string[]): string {
+  return ["| field | type | default | description |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 const QUANTITY = toJsonSchema(Quantity).pattern;
@@ -87,6 +106,7 @@ function typeOf(field: FieldSchema): string {
   if (field.type === "array")
     return `list of ${field.items === undefined ? "anything" : typeOf(field.items)}`;
   if (field.format === "date-time") return "time";
+  if (field.additionalProperties) return `map of ${typeOf(field.additionalProperties)}`;
   const patterns = [field, ...(field.allOf ?? [])].map(({ pattern }) => pattern);
   if (patterns.includes(QUANTITY)) return "quantity";
   if (patterns.includes(DURATION)) return "duration";

@@ -13,7 +13,7 @@ import {
   TransportPodStatus,
   TransportSnapshotSpec,
 } from "./delivery-kinds.ts";
-import { KINDS, type Kind } from "./kinds.ts";
+import { type INTERNAL_KINDS, KINDS, type Kind } from "./kinds.ts";
 import { type Column, PRINTER_COLUMNS } from "./printer-columns.ts";
 import { ResourceStatusSchema, TransportStatusSchema } from "./status.ts";
 import { type StructuralSchema, structuralSchema } from "./structural-schema.ts";
@@ -21,7 +21,7 @@ import { type CelRule, celText } from "./validation.ts";
 
 /** What a CustomResourceDefinition is made of. */
 export interface CustomResource {
-  readonly kind: string;
+  readonly kind: Kind | (typeof INTERNAL_KINDS)[number];
   readonly plural: string;
   readonly shortNames: readonly string[];
   /** `kubectl get mail` lists the users' kinds, `kubectl get mail-internal` the others. */

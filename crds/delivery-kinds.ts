@@ -8,11 +8,10 @@
  */
 import { z } from "zod";
 import { DnsLabel } from "./common.ts";
-import { withRules } from "./validation.ts";
+import { matching, withRules } from "./validation.ts";
 
-const Digest = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/, "sha256 as 64 hexadecimal digits")
+const Digest = matching(/^[0-9a-f]{64}$/, "sha256 as 64 hexadecimal digits")
+  .max(64)
   .describe("sha256, hexadecimal.");
 const Time = z.iso.datetime({ offset: true });
 

@@ -5,8 +5,8 @@
  */
 const UTF8 = "\\x{80}-\\x{10FFFF}";
 
-const LETTER = `[A-Za-z0-9_${UTF8}]`;
-const LABEL = `${LETTER}([A-Za-z0-9_${UTF8}-]{0,61}${LETTER})?`;
+/** A label of ASCII, or one that IDNA turns into such. */
+const LABEL = `([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?|[A-Za-z0-9_-]*[${UTF8}][A-Za-z0-9_${UTF8}-]*)`;
 const NAME = `${LABEL}(\\.${LABEL})*\\.?`;
 /** RFC 5321 §4.1.3. */
 const LITERAL = "\\[([0-9.]+|IPv6:[0-9A-Fa-f:.]+|[A-Za-z0-9-]+:[!-Z^-~]+)\\]";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { KINDS, RESERVED_KINDS } from "./kinds.ts";
+import { INTERNAL_KINDS, KINDS, RESERVED_KINDS } from "./kinds.ts";
 
 interface FieldSchema {
   readonly description?: string;
@@ -49,6 +49,7 @@ describe("KINDS", () => {
   test("names, plurals and short names are each used once", () => {
     const names = KINDS.flatMap(({ kind, plural, shortNames }) => [kind, plural, ...shortNames]).concat(
       RESERVED_KINDS,
+      INTERNAL_KINDS,
     );
     expect(new Set(names).size).toBe(names.length);
   });

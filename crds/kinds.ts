@@ -61,10 +61,10 @@ export const RESERVED_KINDS: readonly string[] = [
   "Recipient",
   "RecipientDirectory",
   "EdgeSubscription",
-  "TransportSnapshot",
-  "SnapshotChunk",
-  "TransportPod",
 ];
+
+/** Kinds that only the operator and its pods write. */
+export const INTERNAL_KINDS = ["TransportSnapshot", "SnapshotChunk", "TransportPod"] as const;
 
 /** namespace/name. */
 export function qualifiedName({ metadata }: Pick<AnyResource, "metadata">): string {

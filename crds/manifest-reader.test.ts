@@ -33,6 +33,11 @@ describe("objects:", () => {
       want: ["f.yaml:2 kind: JournalRule is not available in this version"],
     },
     {
+      name: "a kind that the operator writes is no manifest",
+      text: "apiVersion: postroom.dev/v1alpha1\nkind: TransportPod\n",
+      want: ["f.yaml:2 kind: TransportPod is written by the operator only"],
+    },
+    {
       name: "an unknown kind of ours is a fault",
       text: "apiVersion: postroom.dev/v1alpha1\nkind: SendConector\n",
       want: ['f.yaml:2 kind: unknown kind "SendConector", did you mean "SendConnector"?'],

@@ -8,7 +8,7 @@
  */
 import { GROUP } from "./common.ts";
 import { didYouMean, type Fault, type FieldFault, formatPath, parsePath } from "./faults.ts";
-import { type AnyResource, API_VERSION, KINDS, RESERVED_KINDS } from "./kinds.ts";
+import { type AnyResource, API_VERSION, INTERNAL_KINDS, KINDS, RESERVED_KINDS } from "./kinds.ts";
 import { ManifestMemory } from "./manifest-memory.ts";
 import { isObject, nameOf } from "./read-object.ts";
 import { readSecret } from "./secret-reader.ts";
@@ -146,6 +146,8 @@ class Load implements LoadedManifests {
       this.#readObject(manifest, kind);
     } else if (RESERVED_KINDS.includes(kind)) {
       this.#report(manifest, "", { path: ["kind"], reason: `${kind} is not available in this version` });
+    } else if (INTERNAL_KINDS.some((one) => one === kind)) {
+      this.#report(manifest, "", { path: ["kind"], reason: `${kind} is written by the operator only` });
     } else {
       const known = KINDS.map((one) => one.kind);
       this.#nameless(manifest, "kind", `unknown kind "${kind.slice(0, 64)}"${didYouMean(kind, known)}`);

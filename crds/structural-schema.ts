@@ -26,7 +26,7 @@ export interface StructuralSchema {
 /** What zod makes of a schema; `additionalProperties: false` stands beside properties. */
 interface JsonSchema {
   readonly [keyword: string]: unknown;
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly default?: unknown;
   readonly format?: string;
   readonly pattern?: string;
@@ -103,7 +103,7 @@ function entryOf(schema: JsonSchema, keyword: (typeof KEPT)[number]): [string, u
 }
 
 function typeOf({ type, const: value }: JsonSchema): string {
-  if (type === undefined) throw new Error("A structural schema needs a type everywhere");
+  if (typeof type !== "string") throw new Error("A structural schema has one type everywhere");
   return Number.isInteger(value) ? "integer" : type;
 }
 
