@@ -330,6 +330,16 @@ describe("decideRollout()", () => {
       state: { phase: "Refused", revision: 3, refused: { pod: "hub-1" } },
     },
     {
+      name: "nor is it while the pod that serves it restarts",
+      input: {
+        head: head("b", { history: [{ revision: 2, digest: "a" }] }),
+        target: { digest: "b" },
+        pods: [pod(0, { serves: "b", ready: false }), pod(1, { serves: "a", refuses: "b" })],
+      },
+      head: { current: { digest: "b" }, refused: undefined },
+      state: { phase: "Refused", revision: 3, refused: { pod: "hub-1" } },
+    },
+    {
       name: "rollbackTo is for all pods at once, with today's keys",
       input: {
         head: head("c", {

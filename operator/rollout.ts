@@ -11,7 +11,6 @@ import { sameRevision, type TransportSnapshotSpec } from "../crds/mod.ts";
 import { continueCanary, offerCanary } from "./rollout-canary.ts";
 import {
   enforce,
-  mayServe,
   nextRevision,
   plain,
   refusalOf,
@@ -62,7 +61,7 @@ function pin(head: TransportSnapshotSpec, wanted: number, { target, pods }: Roll
 function keepCurrent(head: TransportSnapshotSpec, pods: readonly PodFacts[]): RolloutDecision {
   const kept = withoutCanary(head);
   const refusal = refusalOf(kept.current, pods);
-  const isServed = pods.some((pod) => mayServe(pod) && servesNow(pod, kept.current));
+  const isServed = pods.some((pod) => servesNow(pod, kept.current));
   if (refusal === undefined || isServed) return { head: kept, state: stateOf(kept, pods) };
   const back = stepBack(kept, { ...kept.current, ...refusal }, pods);
   return back === undefined ? { head: kept, state: stateOf(kept, pods) } : stayRefused(back);
