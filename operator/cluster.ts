@@ -8,7 +8,7 @@
 import { chunkName, type SnapshotChunkSpec, type TransportSnapshotSpec } from "../crds/delivery-kinds.ts";
 import { API_VERSION } from "../crds/mod.ts";
 import { type Applied, createApplier, type Desired } from "../lib/kube/apply.ts";
-import { isAlreadyExists, isNotFound } from "../lib/kube/errors.ts";
+import { isAlreadyExists, isConflict, isNotFound } from "../lib/kube/errors.ts";
 import { RESOURCES, type ResourceName, resourcePath } from "../lib/kube/paths.ts";
 import type { KubeHttp, KubeObject, ObjectMeta, OwnerReference } from "../lib/kube/types.ts";
 import type { HeldHead } from "./held.ts";
@@ -39,7 +39,8 @@ export interface Cluster {
   /** False: the name is taken. */
   createSecret(object: Desired): Promise<boolean>;
   applyStatus(kind: ResourceName, object: KubeObject, status: unknown): Promise<boolean>;
-  setFinalizers(metadata: ObjectMeta, finalizers: readonly string[]): Promise<void>;
+  /** False: the object has changed since it was read; what it is now will be seen soon. */
+  setFinalizers(metadata: ObjectMeta, finalizers: readonly string[]): Promise<boolean>;
   growVolume(name: string, size: string, home: Home): Promise<void>;
   /** Deletes by name; what is gone already is no fault. */
   remove(kind: ResourceName, name: string, namespace: string): Promise<void>;
@@ -82,7 +83,7 @@ export function createCluster(http: KubeHttp): Cluster {
     applyStatus: (kind, object, status) =>
       applier.applyStatus({ type: RESOURCES[kind], object: object.metadata, status, live: object.status }),
     async setFinalizers({ name, namespace, resourceVersion }, finalizers) {
-      await http.request({
+      const call = http.request({
         method: "PATCH",
         path: resourcePath(RESOURCES.MailTransport, { namespace, name }),
         contentType: "application/merge-patch+json",
@@ -90,6 +91,13 @@ export function createCluster(http: KubeHttp): Cluster {
         body: { metadata: { resourceVersion, finalizers } },
         retry: false,
       });
+      return call.then(
+        () => true,
+        (error: unknown) => {
+          if (isConflict(error) || isNotFound(error)) return false;
+          throw error;
+        },
+      );
     },
     async growVolume(name, size, { namespace }) {
       const claim = await read("PersistentVolumeClaim", name, namespace);

@@ -16,6 +16,8 @@ import { labelsOf } from "./labels.ts";
 export interface HeldKeys {
   readonly ref: KeysRef;
   readonly text: string;
+  /** What the text says. */
+  readonly secrets: Secrets;
 }
 
 /** Canonical text of what the pods need to know. */
@@ -61,7 +63,8 @@ export function readKeysSecret({ metadata, data }: KubeObject): HeldKeys | undef
   if (text === undefined || salt === undefined) return undefined;
   const plain = Buffer.from(text, "base64").toString("utf8");
   const digest = keysDigest(plain, Buffer.from(salt, "base64"));
-  return { ref: { secret: metadata.name, digest }, text: plain };
+  const secrets: Secrets = new Map(Object.entries(JSON.parse(plain)));
+  return { ref: { secret: metadata.name, digest }, text: plain, secrets };
 }
 
 function keysDigest(text: string, salt: Buffer): string {

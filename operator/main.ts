@@ -7,7 +7,7 @@ import { type MonotonicClock, systemClock } from "../lib/clock.ts";
 import { serveHttp } from "../lib/http.ts";
 import { createEventRecorder } from "../lib/kube/events.ts";
 import { createKubeHttp } from "../lib/kube/http.ts";
-import { createLeaderElector } from "../lib/kube/leader.ts";
+import { createLeaderElector, type LeaderElectorOptions } from "../lib/kube/leader.ts";
 import type { KubeAuth, ReflectorChange } from "../lib/kube/types.ts";
 import { createWorkQueue, type WorkQueue } from "../lib/kube/work-queue.ts";
 import type { Logger } from "../lib/log.ts";
@@ -27,8 +27,11 @@ export interface OperatorOptions {
   readonly auth: KubeAuth;
   /** undefined: the whole cluster. */
   readonly namespaces: readonly string[] | undefined;
-  /** Where the Lease lies and how it is called. */
-  readonly lease: { readonly namespace: string; readonly name: string };
+  /** Where the Lease lies, how it is called, and its times. */
+  readonly lease: Pick<
+    LeaderElectorOptions,
+    "namespace" | "name" | "leaseDurationMs" | "renewDeadlineMs" | "retryPeriodMs"
+  >;
   /** Name of this replica, never that of another. */
   readonly identity: string;
   /** Image of transports that name none. */
@@ -49,6 +52,8 @@ export interface Operator {
 /** One edit is often several events: they are one reconciliation, and a flood of them is one each half second. */
 const DEBOUNCE_MS = 20;
 const MAX_DEBOUNCE_MS = 500;
+/** For what runs when the process is told to end. */
+const STOP_MS = 5000;
 /** One transport that hangs holds up no other. */
 const TRANSPORTS_AT_ONCE = 4;
 
@@ -79,6 +84,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     },
     onLost() {
       metrics.leader.set(0);
+      void writer.stop();
       options.onLost();
     },
   });
@@ -87,9 +93,10 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   return {
     httpPort: endpoint?.port,
     async stop() {
-      await queue.stop();
-      await writer.stop();
-      await elector.stop();
+      // What hangs must not keep the lease from the next one: nothing is written once it is given back.
+      const enough = clock.sleep(STOP_MS);
+      await Promise.race([Promise.all([queue.stop(), writer.stop()]), enough]);
+      await Promise.race([Promise.all([elector.stop(), deps.events.stop()]), enough]);
       view.stop();
       secrets.stop();
       await endpoint?.close();

@@ -10,6 +10,7 @@ import type { TransportSnapshotSpec } from "../crds/delivery-kinds.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
 import type { Logger } from "../lib/log.ts";
 import {
+  CertificateMemory,
   CompileMemory,
   decodeChunk,
   entriesByObject,
@@ -34,6 +35,7 @@ export interface TransportMemory {
   /** Entries of lastGood. */
   served: ReadonlyMap<string, unknown>;
   keys: HeldKeys | undefined;
+  readonly certificates: CertificateMemory;
   /** namespace/name of the Secrets that the last compilation named. */
   secretNames: ReadonlySet<string> | undefined;
   /** kind/namespace/name -> generation that a pod refused, and its words. */
@@ -68,6 +70,7 @@ export async function restoreMemory(
     lastGood: undefined,
     served: new Map(),
     keys: undefined,
+    certificates: new CertificateMemory(),
     secretNames: undefined,
     refused: new Map(),
     chunks: new Map(),

@@ -24,7 +24,7 @@ export async function publishKeys(
   for (let number = first; number < first + MAX_TRIES; number += 1) {
     const { object, ref } = makeKeysSecret(text, { ...home, number });
     if (!(await cluster.createSecret(object))) continue;
-    memory.keys = { ref, text };
+    memory.keys = { ref, text, secrets };
     return ref;
   }
   throw new Error(

@@ -17,6 +17,7 @@ import { newerHead, readRevision, remember, restoreMemory, type TransportMemory 
 import { keysOf, type OperatorDeps, ownObjects } from "./own.ts";
 import { publishChunks, publishKeys } from "./publish.ts";
 import { decideRollout } from "./rollout.ts";
+import { soundSecrets } from "./sound-secrets.ts";
 import { collectGarbage } from "./sweep.ts";
 import { reportTransport } from "./transport-report.ts";
 import type { DrainDecision, HeldObject, RolloutDecision } from "./types.ts";
@@ -25,6 +26,9 @@ export interface Reconciler {
   /** key: namespace/name of a MailTransport; "": only children have changed. Rejects when it shall be tried again. */
   run(key: string): Promise<{ readonly againAfterMs?: number | undefined } | undefined>;
 }
+
+/** The view is rarely further behind than this. */
+const LAG_MS = 100;
 
 /** One transport in one reconciliation. */
 interface Round {
@@ -60,7 +64,8 @@ async function reconcile(round: Round, deps: OperatorDeps): Promise<{ againAfter
   const { key, memory, home, isDeleting } = round;
   if (!isDeleting) await keepFinalizer(round, deps);
   const { compiled, diagnostics, secrets } = await compile(round, deps);
-  const keys = compiled && (await publishKeys(secrets, memory, { ...deps, home }));
+  const sound = compiled && soundSecrets(secrets, compiled.snapshot, memory);
+  const keys = sound && (await publishKeys(sound, memory, { ...deps, home }));
   const drain = decide(round, deps);
   const faults = await own(round, { compiled, drain, keys }, deps);
   const rollout = await rollOut(round, { compiled, drain, keys }, deps);
@@ -74,7 +79,7 @@ async function reconcile(round: Round, deps: OperatorDeps): Promise<{ againAfter
   });
   await reportTransport({ ...round, compiled, diagnostics, rollout, drain, faults }, deps);
   deps.reportChildren();
-  if (isDeleting && drain.finished) await letGo(round, deps);
+  if (isDeleting && drain.finished && !(await letGo(round, deps))) return { againAfterMs: LAG_MS };
   await collectGarbage(round, deps);
   return { againAfterMs: isRefusedAnew ? 0 : rollout.againAfterMs };
 }
@@ -108,14 +113,14 @@ async function keepFinalizer({ object }: Round, { cluster }: OperatorDeps): Prom
   await cluster.setFinalizers(object.metadata, [...finalizers, FINALIZER]);
 }
 
-async function letGo({ object, key }: Round, { cluster, log }: OperatorDeps): Promise<void> {
+/** False: the view lags behind, so it is to be tried again. */
+async function letGo({ object, key }: Round, { cluster, log }: OperatorDeps): Promise<boolean> {
   const { finalizers = [] } = object.metadata;
-  if (!finalizers.includes(FINALIZER)) return;
-  await cluster.setFinalizers(
-    object.metadata,
-    finalizers.filter((one) => one !== FINALIZER),
-  );
+  if (!finalizers.includes(FINALIZER)) return true;
+  const others = finalizers.filter((one) => one !== FINALIZER);
+  if (!(await cluster.setFinalizers(object.metadata, others))) return false;
   log.info({ transport: key }, "drained and let go");
+  return true;
 }
 
 /**

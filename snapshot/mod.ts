@@ -5,6 +5,7 @@
  */
 
 export { canonicalJson } from "./canonical-json.ts";
+export { CertificateMemory } from "./certificates.ts";
 export { type CheckResult, checkManifests, locateDiagnostics } from "./check-manifests.ts";
 export { decodeChunk, encodeChunk } from "./chunk-codec.ts";
 export { indexDigests, type PackedSnapshot } from "./chunks.ts";

@@ -24,7 +24,6 @@ export interface TransportEntry {
   readonly name: string;
   readonly role: "Hub" | "Edge";
   readonly hostname: string;
-  readonly replicas: number;
   /** Kept here so that a MailTransport that somebody broke still knows whose objects it takes. */
   readonly allowedNamespaces: AllowedNamespaces;
   readonly queue: {

@@ -5,13 +5,12 @@ import { type MailTransport, qualifiedName } from "../crds/mod.ts";
 import type { TransportEntry } from "./schema.ts";
 
 export function compileTransport(resource: MailTransport): TransportEntry {
-  const { role, hostname, replicas, allowedNamespaces, queue, limits, backPressure, agents } = resource.spec;
+  const { role, hostname, allowedNamespaces, queue, limits, backPressure, agents } = resource.spec;
   const { agentTimeout, ...counts } = limits;
   return {
     name: qualifiedName(resource),
     role,
     hostname,
-    replicas,
     allowedNamespaces,
     queue: {
       storageSize: parseQuantity(queue.storage.size),

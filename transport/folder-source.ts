@@ -11,12 +11,13 @@ import {
   type LoadedManifests,
   ManifestMemory,
   parseManifests,
+  qualifiedName,
 } from "../crds/mod.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import type { Logger } from "../lib/log.ts";
 import { CompileMemory, compileSnapshot, type Secrets, type Snapshot } from "../snapshot/mod.ts";
-import { type Configuration, type ConfigurationSource, RefusedError } from "./configuration-source.ts";
+import { type ConfigurationSource, RefusedError } from "./configuration-source.ts";
 import { openManifestFolder } from "./manifest-folder.ts";
 import { supplySelfSigned } from "./self-signed.ts";
 
@@ -50,6 +51,7 @@ export async function openFolderSource(
   const supply = async (resources: readonly AnyResource[], secrets: Secrets) =>
     options.selfSigned ? supplySelfSigned(resources, secrets, { directory: deps.state, log }) : secrets;
   let reported = "";
+  let warned = "";
   return {
     hearsRefusals: false,
     async read(inForce) {
@@ -64,7 +66,7 @@ export async function openFolderSource(
       reported = report(loaded, diagnostics, { log, reported });
       if (snapshot === undefined || packed === undefined)
         throw new RefusedError("Cannot start: no MailTransport is in force, see the faults above");
-      warnOfReplicas(snapshot, inForce, log);
+      warned = warnOfIgnored(resources, snapshot, { log, warned });
       const { digest, chunks } = packed;
       return { snapshot, secrets, keep: { digest, digests: chunks.keys(), texts: chunks } };
     },
@@ -89,14 +91,37 @@ function report(
   return key;
 }
 
-/** What is accepted but means nothing to one process, said when it changes. */
-function warnOfReplicas({ transport }: Snapshot, inForce: Configuration | undefined, log: Logger): void {
-  const { name, replicas } = transport;
-  if (replicas === 1 || inForce?.snapshot.transport.replicas === replicas) return;
-  log.warn(
-    { object: `MailTransport/${name}`, field: "spec.replicas", reason: "Standalone" },
-    `spec.replicas is ${replicas}, but a standalone transport is always one process`,
+/** What is accepted but means nothing to one process, said when it changes. Returns what was said. */
+function warnOfIgnored(
+  resources: readonly AnyResource[],
+  { transport }: Snapshot,
+  { log, warned }: { log: Logger; warned: string },
+): string {
+  const found = resources.find(
+    (one) => qualifiedName(one) === transport.name && one.kind === "MailTransport",
   );
+  const spec = found?.kind === "MailTransport" ? found.spec : undefined;
+  const ignored = new Map([
+    [
+      "spec.replicas",
+      spec === undefined || spec.replicas === 1
+        ? undefined
+        : `is ${spec.replicas}, but a standalone transport is always one process`,
+    ],
+    [
+      "spec.rollbackTo",
+      spec?.rollbackTo === undefined
+        ? undefined
+        : "is for transports in a cluster: put the earlier manifests back",
+    ],
+  ]);
+  const key = JSON.stringify([...ignored]);
+  if (key === warned) return key;
+  for (const [field, what] of ignored) {
+    if (what === undefined) continue;
+    log.warn({ object: `MailTransport/${transport.name}`, field, reason: "Standalone" }, `${field} ${what}`);
+  }
+  return key;
 }
 
 /** While some document cannot be read, a Secret that seems gone stays. */

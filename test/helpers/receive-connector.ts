@@ -58,7 +58,6 @@ export function snapshotOf(
       name: "default/hub",
       role: "Hub",
       hostname: "mx.contoso.example",
-      replicas: 1,
       allowedNamespaces: { from: "Same" },
       queue: {
         storageSize: 2 ** 30,
