@@ -40,6 +40,16 @@ describe("wrong use exits 2 and says what to write", () => {
       args: ["run", ...SAMPLES, "--grace", "long"],
       says: "write seconds",
     },
+    {
+      name: "operator with a lease in words",
+      args: ["operator", "--lease-duration", "long"],
+      says: 'Cannot read --lease-duration "long": write seconds',
+    },
+    {
+      name: "operator that would lose its lease before it notices",
+      args: ["operator", "--lease-renew-deadline", "15"],
+      says: "write a --lease-duration above --lease-renew-deadline",
+    },
     { name: "check without a path", args: ["check"], says: "missing required argument 'path'" },
     {
       name: "explain with a sender that is no address",

@@ -8,11 +8,15 @@ import type { KubeAuth } from "../lib/kube/types.ts";
 import { createLog } from "../lib/log.ts";
 import { startOperator } from "../operator/main.ts";
 import { parseHostPort } from "./run.ts";
+import { UsageError } from "./usage.ts";
 
 interface OperatorCliOptions {
   readonly namespaces?: string;
   readonly leaseNamespace?: string;
   readonly leaseName: string;
+  readonly leaseDuration: string;
+  readonly leaseRenewDeadline: string;
+  readonly leaseRetryPeriod: string;
   readonly image: string;
   readonly http: string;
   readonly kubeconfig?: string;
@@ -38,6 +42,9 @@ export function addOperator(program: Command): void {
       "namespace of the Lease by which one replica leads; default: the pod's own",
     )
     .option("--lease-name <name>", "its name", "postroom-operator")
+    .option("--lease-duration <seconds>", "another replica waits this long for one that is silent", "15")
+    .option("--lease-renew-deadline <seconds>", "a leader that cannot renew for so long ends", "10")
+    .option("--lease-retry-period <seconds>", "between two tries to take or renew", "2")
     .option(
       "--image <name>",
       "image of transports whose spec names none",
@@ -62,11 +69,12 @@ async function run(options: OperatorCliOptions): Promise<void> {
   const pretty =
     options.logFormat === "text" || (options.logFormat === "auto" && process.stdout.isTTY === true);
   const log = createLog({ level: options.logLevel, pretty });
+  const lease = leaseOf(options);
   const auth = await chooseAuth(options);
   const operator = await startOperator({
     auth,
     namespaces: options.namespaces?.split(",").filter((name) => name !== ""),
-    lease: { namespace: options.leaseNamespace ?? auth.namespace, name: options.leaseName },
+    lease: { namespace: options.leaseNamespace ?? auth.namespace, ...lease },
     identity: `${process.env.POD_NAME ?? hostname()}_${randomUUID().slice(0, 8)}`,
     image: options.image,
     http: parseHostPort(options.http),
@@ -89,6 +97,23 @@ async function run(options: OperatorCliOptions): Promise<void> {
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
+}
+
+function leaseOf(options: OperatorCliOptions) {
+  const leaseDurationMs = milliseconds(options.leaseDuration, "--lease-duration");
+  const renewDeadlineMs = milliseconds(options.leaseRenewDeadline, "--lease-renew-deadline");
+  const retryPeriodMs = milliseconds(options.leaseRetryPeriod, "--lease-retry-period");
+  if (leaseDurationMs <= renewDeadlineMs || renewDeadlineMs <= retryPeriodMs)
+    throw new UsageError(
+      "Cannot elect a leader: write a --lease-duration above --lease-renew-deadline, and that above --lease-retry-period",
+    );
+  return { name: options.leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs };
+}
+
+function milliseconds(text: string, option: string): number {
+  const seconds = Number(text);
+  if (Number.isFinite(seconds) && seconds > 0) return seconds * 1000;
+  throw new UsageError(`Cannot read ${option} "${text}": write seconds`);
 }
 
 /** A pod needs no client-node, which costs half a second and 90 MB. */
