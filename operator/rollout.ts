@@ -11,6 +11,7 @@ import { sameRevision, type TransportSnapshotSpec } from "../crds/mod.ts";
 import { continueCanary, offerCanary } from "./rollout-canary.ts";
 import {
   enforce,
+  mayServe,
   nextRevision,
   plain,
   refusalOf,
