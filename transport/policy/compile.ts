@@ -8,7 +8,7 @@
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
 import type { RuleSet } from "./mod.ts";
-import { type CompiledRule, createRuleCompiler, type RegexpEngine, type RuleCompiler } from "./rule.ts";
+import { createRuleCompiler, type RegexpEngine, type RuleCompiler, type StoredRule } from "./rule.ts";
 import { type RuleBook, runRules } from "./run.ts";
 
 /** Rules that are gone leave their words and patterns behind: beyond as many as there are, and this, all begins anew. */
@@ -23,15 +23,15 @@ export interface RuleDeps {
 /** The order of the entries is the order of evaluation. */
 export function compileRules(entries: readonly RuleEntry[], deps: RuleDeps): RuleSet {
   const compiler = createRuleCompiler(deps.regexp);
-  const rules = entries.map((entry) => compiler.compile(entry));
+  const rules = entries.map((entry) => compiler.store(entry));
   return createRuleSet(rules, compiler, deps);
 }
 
-function createRuleSet(rules: readonly CompiledRule[], compiler: RuleCompiler, deps: RuleDeps): RuleSet {
-  const { index, wordScan } = compiler;
+function createRuleSet(rules: readonly StoredRule[], compiler: RuleCompiler, deps: RuleDeps): RuleSet {
+  const { index, wordScan, compile } = compiler;
   const places = new Int32Array(compiler.count).fill(-1);
   for (const [place, { id }] of rules.entries()) places[id] = place;
-  const book: RuleBook = { rules, places, index, wordScan, domains: deps.domains };
+  const book: RuleBook = { rules, places, index, wordScan, compile, domains: deps.domains };
   return {
     size: rules.length,
     needsMime: rules.some(({ needsMime }) => needsMime),
@@ -42,7 +42,7 @@ function createRuleSet(rules: readonly CompiledRule[], compiler: RuleCompiler, d
         return compileRules(entries, { ...deps, domains });
       }
       const known = new Map(rules.map((rule) => [rule.entry, rule]));
-      const nextRules = entries.map((entry) => known.get(entry) ?? compiler.compile(entry));
+      const nextRules = entries.map((entry) => known.get(entry) ?? compiler.store(entry));
       return createRuleSet(nextRules, compiler, { ...deps, domains });
     },
   };

@@ -16,10 +16,20 @@ export interface RegexpEngine {
   compile(source: string): Pattern;
 }
 
-/** Its place in the order of evaluation is not in it: that changes when other rules come and go. */
-export interface CompiledRule {
-  /** Counts up in the order of compilation; names it in the index. */
+/**
+ * A rule as it is kept: most are never a candidate, and one compiled takes 2 kB. Its place in the order of evaluation is
+ * not in it: that changes when other rules come and go.
+ */
+export interface StoredRule {
+  /** Counts up; names it in the index. */
   readonly id: number;
+  readonly entry: RuleEntry;
+  readonly needsMime: boolean;
+  /** Known once it was a candidate. */
+  compiled: CompiledRule | undefined;
+}
+
+export interface CompiledRule {
   readonly entry: RuleEntry;
   /** All must hold. */
   readonly conditions: readonly Predicate[];
@@ -28,16 +38,17 @@ export interface CompiledRule {
   /** Of any of them, all must hold to release the message: each predicate by itself, and each alternative of anyOf. */
   readonly exceptions: readonly (readonly Predicate[])[];
   readonly actions: CompiledActions;
-  readonly needsMime: boolean;
 }
 
 export interface RuleCompiler {
-  compile(entry: RuleEntry): CompiledRule;
-  /** Finds everything that the rules compiled so far look for in texts. */
+  /** Enters what the rule looks for into index and scan. */
+  store(entry: RuleEntry): StoredRule;
+  compile(rule: StoredRule): CompiledRule;
+  /** Finds everything that the rules stored so far look for in texts. */
   readonly wordScan: WordScan;
-  /** Of the rules compiled so far. */
+  /** Of the rules stored so far. */
   readonly index: RuleIndex;
-  /** Rules compiled so far. */
+  /** Rules stored so far. */
   readonly count: number;
 }
 
@@ -57,38 +68,44 @@ export function createRuleCompiler(engine: RegexpEngine = { compile: compilePatt
     if (known.literal !== undefined) wordScan.add(known.literal);
     return known;
   };
+  const compileEntry = (entry: RuleEntry) => {
+    const { senderAddressLocation } = entry;
+    return compileRule(entry, { senderAddressLocation, addWord, compilePattern: readPattern });
+  };
   return {
     wordScan,
     index,
     get count() {
       return count;
     },
-    compile(entry) {
-      const { senderAddressLocation } = entry;
-      const rule = compileRule(count++, entry, {
-        senderAddressLocation,
-        addWord,
-        compilePattern: readPattern,
-      });
-      index.add(rule.id, bestKeys(rule));
-      return rule;
+    store(entry) {
+      const rule = compileEntry(entry);
+      const { conditions, anyOf = [], exceptions } = rule;
+      const predicates = [...conditions, ...anyOf.flat(), ...exceptions.flat()];
+      const id = count++;
+      index.add(id, bestKeys(rule));
+      return {
+        id,
+        entry,
+        needsMime: predicates.some(({ needsMime }) => needsMime),
+        compiled: undefined,
+      };
+    },
+    compile(rule) {
+      rule.compiled ??= compileEntry(rule.entry);
+      return rule.compiled;
     },
   };
 }
 
-function compileRule(id: number, entry: RuleEntry, context: FactoryContext): CompiledRule {
-  const conditions = compilePredicates(entry.conditions ?? {}, context);
-  const anyOf = entry.conditions?.anyOf && compileAlternatives(entry.conditions.anyOf, context, "anyOf");
-  const exceptions = compileExceptions(entry.exceptions ?? {}, context);
-  const predicates = [...conditions, ...(anyOf ?? []).flat(), ...exceptions.flat()];
+function compileRule(entry: RuleEntry, context: FactoryContext): CompiledRule {
+  const { conditions = {}, exceptions = {} } = entry;
   return {
-    id,
     entry,
-    conditions,
-    anyOf,
-    exceptions,
+    conditions: compilePredicates(conditions, context),
+    anyOf: conditions.anyOf && compileAlternatives(conditions.anyOf, context, "anyOf"),
+    exceptions: compileExceptions(exceptions, context),
     actions: compileActions(entry),
-    needsMime: predicates.some((predicate) => predicate.needsMime),
   };
 }
 

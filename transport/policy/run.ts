@@ -12,18 +12,19 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import { finishCopies, firstCopy, isOpen, receivers, type WorkingCopy } from "./copy.ts";
 import { type Judgement, judgeRule } from "./judge.ts";
 import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
-import type { CompiledRule } from "./rule.ts";
+import type { CompiledRule, StoredRule } from "./rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { traceInactive, traceRule } from "./trace.ts";
 import { createTextFacts, createView, type MessageView, type ViewSource, type ViewState } from "./view.ts";
 import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
-  readonly rules: readonly CompiledRule[];
+  readonly rules: readonly StoredRule[];
   /** Place in `rules` by id; -1: a rule of another rule set, as are those beyond the end. */
   readonly places: Int32Array;
   readonly index: RuleIndex;
   readonly wordScan: WordScan;
+  compile(rule: StoredRule): CompiledRule;
   readonly domains: DomainTable;
 }
 
@@ -38,7 +39,7 @@ export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): 
   const queue = explain ? allOrders(book.rules.length) : createOrderQueue(run.candidates());
   for (let order = queue.next(); order !== undefined; order = queue.next()) {
     const rule = book.rules[order];
-    const step = rule === undefined ? "unchanged" : run.step(rule);
+    const step = rule === undefined ? "unchanged" : run.step(book.compile(rule));
     if (step === "changed") queue.add(run.candidates());
     if (step !== "changed" && step !== "unchanged") return step;
   }
