@@ -34,7 +34,10 @@ export interface OperatorDeps {
 export interface OwnRequest {
   readonly key: string;
   readonly transport: MailTransport;
+  /** What shall be served. */
   readonly snapshot: Snapshot | undefined;
+  /** What pods serve now: its ports stay open as long. */
+  readonly inForce: Snapshot | undefined;
   readonly drain: DrainDecision;
   readonly keysSecrets: readonly string[];
   readonly home: Home;
@@ -50,6 +53,7 @@ export async function ownObjects(
   const desired = desiredObjects({
     transport: request.transport,
     snapshot: request.snapshot,
+    inForce: request.inForce,
     replicas: drain.replicas,
     keysSecrets: request.keysSecrets,
     owner: home.owner,

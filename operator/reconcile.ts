@@ -186,6 +186,7 @@ async function own(
       key,
       transport: resource,
       snapshot: compiled?.snapshot ?? memory.lastGood,
+      inForce: memory.lastGood,
       drain,
       keysSecrets: [...inUse].sort(),
       home,
