@@ -1,4 +1,10 @@
-/** What `kubectl get` shows of each kind; wide columns with -o wide only. */
+/**
+ * What `kubectl get` shows of each kind; wide columns with -o wide only.
+ *
+ * Of several values a column shows the first, or all of them as JSON, which is no line for a person when they are many.
+ *
+ * @module
+ */
 export interface Column {
   readonly name: string;
   readonly type: "string" | "integer" | "boolean" | "date";
@@ -11,6 +17,10 @@ export interface Column {
 const text = (name: string, jsonPath: string): Column => ({ name, type: "string", jsonPath });
 const number = (name: string, jsonPath: string): Column => ({ name, type: "integer", jsonPath });
 const flag = (name: string, jsonPath: string): Column => ({ name, type: "boolean", jsonPath });
+const first = (name: string, jsonPath: string): Column => ({
+  ...text(name, jsonPath),
+  description: "The first of them.",
+});
 const wide = (column: Column): Column => ({ ...column, priority: 1 });
 
 const READY = text("Ready", '.status.conditions[?(@.type=="Ready")].status');
@@ -30,15 +40,16 @@ export const PRINTER_COLUMNS = {
     AGE,
   ],
   ReceiveConnector: [
-    text("Ports", ".spec.bindings[*].port"),
+    first("Port", ".spec.bindings[0].port"),
     text("TLS", ".spec.tls.mode"),
     READY,
     REASON,
+    wide(text("Bindings", ".spec.bindings")),
     wide(text("Transports", ".status.transports")),
     AGE,
   ],
   SendConnector: [
-    text("Domains", ".spec.addressSpaces[*].domain"),
+    first("Domain", ".spec.addressSpaces[0].domain"),
     text("Routing", ".spec.routing.type"),
     READY,
     REASON,
@@ -46,7 +57,7 @@ export const PRINTER_COLUMNS = {
     AGE,
   ],
   AcceptedDomain: [
-    text("Domains", ".spec.domains"),
+    first("Domain", ".spec.domains[0]"),
     text("Type", ".spec.type"),
     READY,
     REASON,

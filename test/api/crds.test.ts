@@ -235,6 +235,23 @@ describe.skipIf(kubeAssets() === undefined)("CustomResourceDefinitions", () => {
     expect((await server.admin("GET", `${base}/x`)).spec.replicas).toBe(4);
   });
 
+  test.skipIf(!hasKubectl)("kubectl shows what a person looks for first", async () => {
+    const namespace = await server.namespace();
+    const spec = { bindings: [{ port: 2525 }, { port: 2587 }], tls: { mode: "None" } };
+    const path = pathOf("ReceiveConnector", namespace);
+    await server.admin("POST", path, {
+      body: { apiVersion: "postroom.dev/v1alpha1", kind: "ReceiveConnector", metadata: { name: "x" }, spec },
+    });
+    await server.admin("PATCH", `${path}/x/status`, { body: { status: { conditions: [condition] } } });
+    const flags = ["--kubeconfig", server.kubeconfigPath, "-n", namespace, "get", "mail"];
+    const { stdout } = await promisify(execFile)("kubectl", flags);
+    expect(stdout.split("\n").map((line) => line.split(/\s+/).slice(0, 4))).toEqual([
+      ["NAME", "PORT", "TLS", "READY"],
+      ["receiveconnector.postroom.dev/x", "2525", "None", "True"],
+      [""],
+    ]);
+  });
+
   test.skipIf(!hasKubectl).each(CUSTOM_RESOURCES)(
     "kubectl explains $kind, and lists it",
     async (resource) => {
@@ -245,6 +262,7 @@ describe.skipIf(kubeAssets() === undefined)("CustomResourceDefinitions", () => {
       expect(await kubectl("explain", `${shortNames[0]}.spec`)).toContain("What is asked for.");
       const listed = await kubectl("api-resources", "--categories", category, "-o", "name");
       expect(listed.split("\n")).toContain(`${plural}.postroom.dev`);
+      await kubectl("get", plural, "-o", "wide");
     },
   );
 });
