@@ -24,7 +24,7 @@ export class Life {
   dispatcher: Dispatcher | undefined;
   rooms: Rooms | undefined;
   readonly #deps: LifeDeps;
-  readonly #openers: ((rooms: Rooms) => void)[] = [];
+  readonly #openers: ((rooms: Rooms) => Promise<void>)[] = [];
   readonly #stops: (() => void)[] = [];
   readonly #ends: (() => Promise<void>)[] = [];
   #opening: Promise<Rooms> | undefined;
@@ -44,9 +44,9 @@ export class Life {
   }
 
   open(poisonThreshold?: number): Promise<Rooms> {
-    this.#opening ??= this.#deps.openRooms(poisonThreshold).then((rooms) => {
+    this.#opening ??= this.#deps.openRooms(poisonThreshold).then(async (rooms) => {
       this.rooms = rooms;
-      for (const opener of this.#openers) opener(rooms);
+      for (const opener of this.#openers) await opener(rooms);
       return rooms;
     });
     return this.#opening;
@@ -58,7 +58,7 @@ export class Life {
     setDraining(draining, { smtp, queue, delivery, log, dispatcher: () => this.dispatcher });
   }
 
-  onOpen(opener: (rooms: Rooms) => void): void {
+  onOpen(opener: (rooms: Rooms) => Promise<void>): void {
     this.#openers.push(opener);
   }
 

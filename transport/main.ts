@@ -112,6 +112,7 @@ async function openSource(
     const isDraining = () => life.isDraining;
     queueReport = startQueueReport({ queue, sessions, isDraining, clock, log, say: report.say });
     life.onStop(queueReport.stop);
+    return queueReport.first;
   });
   life.onStop(() => {
     report.stop();

@@ -34,7 +34,7 @@ const FIELD_MANAGER = "postroom-transport";
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 
-/** Begins to watch at once; nothing is written before the object is there and something is said. */
+/** Begins to watch at once; nothing is written before the object is there and it is known what is in force. */
 export function openPodReport(deps: PodReportDeps): PodReport {
   const { http, namespace, pod, clock, log } = deps;
   const place = { namespace, name: pod };
@@ -47,7 +47,10 @@ export function openPodReport(deps: PodReportDeps): PodReport {
   let isWriting = false;
 
   const differs = () =>
-    wanted !== undefined && live !== undefined && canonicalJson(wanted) !== canonicalJson(live.status);
+    wanted !== undefined &&
+    live !== undefined &&
+    isWorthSaying(wanted) &&
+    canonicalJson(wanted) !== canonicalJson(live.status);
   const writeOnce = async () => {
     const body = { apiVersion: apiVersion(type), kind: type.kind, metadata: place, status: wanted };
     const answer = await http.request({
@@ -113,6 +116,11 @@ interface Live {
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
   readonly status: unknown;
+}
+
+/** Until then what the last process of this pod said stands. */
+function isWorthSaying({ snapshot, refused, draining }: Partial<TransportPodStatus>): boolean {
+  return snapshot !== undefined || refused !== undefined || draining === true;
 }
 
 function liveOf({ metadata: { uid, resourceVersion }, status }: KubeObject): Live {

@@ -21,6 +21,8 @@ export interface QueueReportDeps {
 }
 
 export interface QueueReport {
+  /** Resolves when the first figures are said. */
+  readonly first: Promise<void>;
   /** Something changed that is worth a look now. */
   look(): void;
   stop(): void;
@@ -52,16 +54,19 @@ export function startQueueReport(deps: QueueReportDeps): QueueReport {
     [saidAt, wasDrained, wasDraining] = [clock.now(), drained, draining];
     say({ queue: figures, draining, drained });
   };
+  const lookSafely = () =>
+    look().catch((cause: unknown) => log.warn({ cause: String(cause) }, "queue figures not read"));
+  const first = lookSafely();
   const run = async () => {
-    while (!stopped.signal.aborted) {
-      wake = new AbortController();
-      await look().catch((cause: unknown) => log.warn({ cause: String(cause) }, "queue figures not read"));
+    for (await first; !stopped.signal.aborted; await lookSafely()) {
       const pauseMs = deps.isDraining() && !wasDrained ? DRAIN_EVERY_MS : FIGURES_EVERY_MS;
       await clock.sleep(pauseMs, AbortSignal.any([wake.signal, stopped.signal])).catch(() => {});
+      wake = new AbortController();
     }
   };
   void run();
   return {
+    first,
     look: () => wake.abort(),
     stop: () => stopped.abort(),
   };

@@ -20,6 +20,7 @@ export interface ClusterPod {
 
 export interface ClusterPodOptions {
   readonly http: KubeHttp;
+  readonly namespace?: string;
   readonly pod?: string;
   /** Of an earlier pod; it is not removed. */
   readonly state?: string;
@@ -27,14 +28,14 @@ export interface ClusterPodOptions {
 }
 
 export async function startClusterPod(options: ClusterPodOptions): Promise<ClusterPod> {
-  const { http, pod = "hub-0", clock } = options;
+  const { http, pod = "hub-0", namespace = NAMESPACE, clock } = options;
   const state = options.state ?? (await mkdtemp(join(tmpdir(), "postroom-pod-")));
   const port = await freePort();
   const logs: Record<string, unknown>[] = [];
   const write = (line: string) => void logs.push(JSON.parse(line));
   const ending = new AbortController();
   const started = startTransport({
-    source: { cluster: { http, namespace: NAMESPACE, transport: TRANSPORT, pod } },
+    source: { cluster: { http, namespace, transport: TRANSPORT, pod } },
     state,
     http: { host: "127.0.0.1", port },
     signal: ending.signal,

@@ -10,7 +10,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { chunkName, type Revision, type TransportSnapshotSpec } from "../../crds/delivery-kinds.ts";
 import { parseManifests } from "../../crds/mod.ts";
 import type { KubeHttp, KubeObject } from "../../lib/kube/types.ts";
-import { canonicalJson, compileSnapshot, encodeChunk } from "../../snapshot/mod.ts";
+import { canonicalJson, compileSnapshot, encodeChunk, type PackedSnapshot } from "../../snapshot/mod.ts";
 import { type FakeCall, type FakeKube, startFakeKube } from "./fake-kube.ts";
 
 export const NAMESPACE = "mail";
@@ -38,7 +38,7 @@ export interface FakeCluster {
 }
 
 export interface PublishOptions {
-  readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly secrets?: TestSecrets;
 }
 
 export const pathOf = {
@@ -47,6 +47,27 @@ export const pathOf = {
   head: `${OURS}/transportsnapshots/${TRANSPORT}`,
   pod: (name: string) => `${OURS}/transportpods/${name}`,
 };
+
+export type TestSecrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export function packManifests(text: string, secrets: TestSecrets = {}): PackedSnapshot {
+  const { resources, faults } = parseManifests([{ path: "all.yaml", text }]);
+  if (faults.length > 0) throw new Error(JSON.stringify(faults));
+  const { packed, diagnostics } = compileSnapshot({
+    resources: resources.map(({ resource }) => resource),
+    secrets: new Map(Object.entries(secrets)),
+  });
+  if (packed === undefined) throw new Error(JSON.stringify(diagnostics));
+  return packed;
+}
+
+/** Content of a keys Secret, and the digest by which a head names it. */
+export function packKeys(secrets: TestSecrets) {
+  const text = canonicalJson(secrets);
+  const salt = randomBytes(32);
+  const data = { "keys.json": Buffer.from(text).toString("base64"), salt: salt.toString("base64") };
+  return { data, digest: createHmac("sha256", salt).update(text).digest("hex") };
+}
 
 export async function startFakeCluster(): Promise<FakeCluster> {
   const objects = new Map<string, KubeObject>();
@@ -103,23 +124,14 @@ export async function startFakeCluster(): Promise<FakeCluster> {
     kube,
     client: () => kube.client(),
     publish(revision, manifests, { secrets = {} } = {}) {
-      const { resources, faults } = parseManifests([{ path: "all.yaml", text: manifests }]);
-      if (faults.length > 0) throw new Error(JSON.stringify(faults));
-      const { packed, diagnostics } = compileSnapshot({
-        resources: resources.map(({ resource }) => resource),
-        secrets: new Map(Object.entries(secrets)),
-      });
-      if (packed === undefined) throw new Error(JSON.stringify(diagnostics));
+      const packed = packManifests(manifests, secrets);
       for (const [digest, text] of packed.chunks) {
         if (!objects.has(pathOf.chunk(digest))) put(pathOf.chunk(digest), { spec: encodeChunk(text) });
       }
       if (Object.keys(secrets).length === 0) return { revision, digest: packed.digest };
-      const text = canonicalJson(secrets);
-      const salt = randomBytes(32);
       const secret = `${TRANSPORT}-keys-${++keysNumber}`;
-      const data = { "keys.json": Buffer.from(text).toString("base64"), salt: salt.toString("base64") };
+      const { data, digest } = packKeys(secrets);
       put(pathOf.keys(secret), { data });
-      const digest = createHmac("sha256", salt).update(text).digest("hex");
       return { revision, digest: packed.digest, keys: { secret, digest } };
     },
     head: (head) => void put(pathOf.head, { spec: { formatVersion: 1, history: [], ...head } }),
