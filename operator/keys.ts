@@ -63,8 +63,17 @@ export function readKeysSecret({ metadata, data }: KubeObject): HeldKeys | undef
   if (text === undefined || salt === undefined) return undefined;
   const plain = Buffer.from(text, "base64").toString("utf8");
   const digest = keysDigest(plain, Buffer.from(salt, "base64"));
-  const secrets: Secrets = new Map(Object.entries(JSON.parse(plain)));
+  const secrets = readKeysText(plain);
+  if (secrets === undefined) return undefined;
   return { ref: { secret: metadata.name, digest }, text: plain, secrets };
+}
+
+function readKeysText(text: string): Secrets | undefined {
+  try {
+    return new Map(Object.entries(JSON.parse(text)));
+  } catch {
+    return undefined;
+  }
 }
 
 function keysDigest(text: string, salt: Buffer): string {
