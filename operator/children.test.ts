@@ -34,7 +34,7 @@ function verdict(part: Partial<Verdict> & { entries?: Record<string, unknown> } 
 function report(objects: readonly HeldObject[], verdicts: Record<string, Verdict>) {
   const written = new Map<string, ResourceStatus>();
   const run = createChildReport({
-    view: { objects: (kind) => objects.filter((one) => one.kind === kind) } as unknown as ClusterView,
+    view: { objects: (kind: string) => objects.filter((one) => one.kind === kind) } as unknown as ClusterView,
     verdicts: new Map(Object.entries(verdicts)),
     put: ({ key }, status) => written.set(key, status),
   });
