@@ -28,6 +28,8 @@ describe.skipIf(kubeAssets() === undefined)("fault proxy", () => {
   afterEach(async () => {
     client.close();
     await proxy.stop();
+    // Whatever was done to them.
+    await expect.poll(() => proxy.line.openConnections).toBe(0);
   });
 
   const list = () => client.call("GET", base);

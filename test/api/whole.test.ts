@@ -8,6 +8,8 @@ import { type OperatorProcess, startOperator } from "../helpers/operator-process
 import { openDialogue } from "../helpers/smtp-dialogue.ts";
 
 const PORT = 2525;
+/** So that a successor need not wait 15 s. */
+const SHORT_LEASE = ["--lease-duration", "5", "--lease-renew-deadline", "4", "--lease-retry-period", "1"];
 const OBJECTS = {
   mailtransports: ["MailTransport", "hub", { hostname: "mx.contoso.example", replicas: 2 }],
   receiveconnectors: ["ReceiveConnector", "internet", { bindings: [{ port: PORT }] }],
@@ -24,7 +26,7 @@ describe.skipIf(kubeAssets() === undefined)("operator and pods in a played clust
     server = await startApiServer();
     await installCrds(server);
     account = await installOperatorAccess(server);
-    operator = await startOperator({ server, account });
+    operator = await startOperator({ server, account, args: SHORT_LEASE });
     const namespace = await server.namespace();
     base = `/apis/postroom.dev/v1alpha1/namespaces/${namespace}`;
     cluster = await playCluster({ server, namespace });
@@ -71,7 +73,7 @@ describe.skipIf(kubeAssets() === undefined)("operator and pods in a played clust
     const domains = ["contoso.example", "wingtip.example"];
     await server.admin("PATCH", `${base}/accepteddomains/contoso`, { body: { spec: { domains } } });
     expect(await rcpt("hub-0", "bob@contoso.example")).toMatch(/^250 /);
-    operator = await startOperator({ server, account });
+    operator = await startOperator({ server, account, args: SHORT_LEASE });
     await expect.poll(() => isReady("accepteddomains", "contoso"), { timeout: 50_000 }).toBe(true);
     expect(await rcpt("hub-1", "bob@wingtip.example")).toMatch(/^250 /);
     expect(cluster.rolls).toBe(0);

@@ -161,12 +161,21 @@ class Link {
   }
 
   reset(): void {
-    for (const socket of [this.client, this.upstream]) {
-      // A connection that was never made has nothing to reset.
-      if (socket.connecting) socket.destroy();
-      else socket.resetAndDestroy();
-    }
+    for (const socket of [this.client, this.upstream]) resetSocket(socket);
   }
+}
+
+/** RST at once. libuv cannot reset while a shutdown is under way, and Node then forgets to close: those are closed plainly. */
+function resetSocket(socket: Socket): void {
+  if (socket.destroyed) return;
+  const isEnding = socket.writableEnded && !socket.writableFinished;
+  if (socket.connecting || isEnding) {
+    socket.destroy();
+    return;
+  }
+  // resetAndDestroy() would wait for writes to end, and begin that shutdown.
+  socket.destroySoon = () => socket.destroy();
+  socket.resetAndDestroy();
 }
 
 function forever(): Promise<never> {
