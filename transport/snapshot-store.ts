@@ -54,6 +54,7 @@ export interface SnapshotStore {
 }
 
 const CURRENT = "current";
+const KEYS = "keys-";
 const CurrentFile = TransportSnapshotSpec.shape.current.partial({ revision: true });
 const PARALLEL = 8;
 
@@ -78,6 +79,8 @@ export async function openSnapshotStore(state: string, log: Logger): Promise<Sna
         return await readLast(folder, text, memory);
       } catch (cause) {
         log.warn({ cause: messageOf(cause) }, "last good snapshot is not readable, going on without it");
+        // Chunks vouch for themselves; keys are written anew.
+        for (const name of present) if (name.startsWith(KEYS)) present.delete(name);
         return undefined;
       }
     },
@@ -150,7 +153,7 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 function keysFile({ digest }: KeysRef): string {
-  return `keys-${digest}.json`;
+  return `${KEYS}${digest}.json`;
 }
 
 async function writeDurably(path: string, content: string): Promise<void> {
