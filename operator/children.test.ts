@@ -143,6 +143,13 @@ describe("a child's status", () => {
     expect(condition(written.get("mail/r"), "Accepted").message).toContain("mail/edge");
   });
 
+  test("stays as it stands until a new leader has reconciled the transport", () => {
+    const told = { ...rule("r"), status: { observedGeneration: 1, conditions: [] } };
+    expect(report([transport("hub"), told], {}).written.size).toBe(0);
+    const late = report([transport("hub"), told], { "mail/hub": verdict({ entries: { [NAME]: ENTRY } }) });
+    expect(condition(late.written.get("mail/r"), "Programmed").value).toBe("True");
+  });
+
   test("waits for a transport that was not compiled yet", () => {
     const { written } = report([transport("hub"), rule("r")], {});
     expect(condition(written.get("mail/r"), "Programmed")).toMatchObject({

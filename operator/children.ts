@@ -36,6 +36,8 @@ export interface ChildReportDeps {
   put(object: HeldObject, status: ResourceStatus): void;
 }
 
+const CHILD_KINDS = OUR_KINDS.filter((kind) => kind !== "MailTransport");
+
 export function createChildReport({ view, verdicts, put }: ChildReportDeps): ChildReport {
   /** uid -> facts it was last judged by. */
   let seen = new Map<string, string>();
@@ -43,19 +45,24 @@ export function createChildReport({ view, verdicts, put }: ChildReportDeps): Chi
     run(now) {
       const next = new Map<string, string>();
       const transports = [...view.objects("MailTransport")].map(({ key }) => key);
-      for (const kind of OUR_KINDS) {
-        if (kind === "MailTransport") continue;
-        for (const object of view.objects(kind)) {
-          const facts = factsOf(object, { transports, verdicts, now });
-          const signature = signatureOf(facts);
-          const uid = object.metadata.uid ?? "";
-          next.set(uid, signature);
-          if (seen.get(uid) !== signature) put(object, childStatus(facts));
-        }
+      for (const object of CHILD_KINDS.flatMap((kind) => [...view.objects(kind)])) {
+        const facts = factsOf(object, { transports, verdicts, now });
+        if (isTooEarly(facts, verdicts)) continue;
+        const signature = signatureOf(facts);
+        const uid = object.metadata.uid ?? "";
+        next.set(uid, signature);
+        if (seen.get(uid) !== signature) put(object, childStatus(facts));
       }
       seen = next;
     },
   };
+}
+
+/** A new leader knows nothing before it has reconciled: what its predecessor said stays until then. */
+function isTooEarly({ object, transports }: ChildFacts, verdicts: ReadonlyMap<string, Verdict>): boolean {
+  return (
+    object.status?.observedGeneration !== undefined && transports.some(({ name }) => !verdicts.has(name))
+  );
 }
 
 interface Surroundings {
