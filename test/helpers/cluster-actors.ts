@@ -17,7 +17,7 @@ import { join } from "node:path";
 import type { ApiServer } from "./api-server.ts";
 import { eventually } from "./eventually.ts";
 import type { LoggedProcess, ProcessOptions } from "./logged-process.ts";
-import { type PodObject, type PodPlace, PodRunner, transportCommand } from "./pod-runner.ts";
+import { environmentOf, type PodObject, type PodPlace, PodRunner, transportCommand } from "./pod-runner.ts";
 import { deletePod, playSet, type SetPodObject, type StatefulSet, unless } from "./stateful-sets.ts";
 
 export interface ClusterOptions {
@@ -26,9 +26,9 @@ export interface ClusterOptions {
   /** The program of a pod; left out: `postroom transport`. */
   readonly command?: (place: PodPlace) => ProcessOptions;
   /** What the pods call, for a proxy; left out: the server itself. */
-  readonly apiUrl?: string;
+  readonly apiUrl?: string | undefined;
   /** Life of the pods' tokens; left out: an hour. */
-  readonly tokenSeconds?: number;
+  readonly tokenSeconds?: number | undefined;
 }
 
 export type RunningPod = PodRunner & { readonly process: LoggedProcess };
@@ -154,9 +154,9 @@ class Cluster implements PlayedCluster {
     return new PodRunner({ server, pod, command, tokenSeconds, place: this.#placeOf(pod) });
   }
 
-  #placeOf({ metadata }: PodObject): PodPlace {
+  #placeOf(pod: PodObject): PodPlace {
     const { server, namespace, apiUrl = server.url } = this.#options;
-    const { name, labels } = metadata;
+    const { name } = pod.metadata;
     const address = this.#addresses.get(name) ?? `${this.#network}.${this.#addresses.size + 1}`;
     this.#addresses.set(name, address);
     const folder = join(server.folder, "pods", namespace, name);
@@ -164,7 +164,8 @@ class Cluster implements PlayedCluster {
     return {
       name,
       namespace,
-      transport: labels?.["app.kubernetes.io/instance"] ?? "",
+      args: pod.spec.containers[0]?.args ?? [],
+      env: environmentOf(pod),
       address,
       state: join(folder, "state"),
       tokenFile: join(folder, "token"),

@@ -22,12 +22,12 @@ export interface OperatorProcessOptions {
   readonly server: ApiServer;
   readonly account: OperatorAccount;
   /** What it calls, for a proxy; left out: the server itself. */
-  readonly apiUrl?: string;
+  readonly apiUrl?: string | undefined;
   /** Further flags. */
-  readonly args?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[] | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Flags of Node, such as --max-old-space-size=200. */
-  readonly nodeArgs?: readonly string[];
+  readonly nodeArgs?: readonly string[] | undefined;
 }
 
 export interface OperatorProcess {

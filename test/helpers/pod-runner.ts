@@ -13,8 +13,9 @@ import { type LoggedProcess, type ProcessOptions, startLogged } from "./logged-p
 export interface PodPlace {
   readonly name: string;
   readonly namespace: string;
-  /** Label app.kubernetes.io/instance. */
-  readonly transport: string;
+  /** Of its container, as the template has them. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
   /** Loopback; each pod has its own, so that all bind the same ports. */
   readonly address: string;
   /** Kept by name, as a volume is. */
@@ -33,7 +34,17 @@ export interface PodObject {
     readonly deletionTimestamp?: string;
     readonly deletionGracePeriodSeconds?: number;
   };
-  readonly spec: { readonly serviceAccountName?: string; readonly nodeName?: string };
+  readonly spec: {
+    readonly serviceAccountName?: string;
+    readonly nodeName?: string;
+    readonly containers: readonly { readonly args?: readonly string[]; readonly env?: readonly EnvVar[] }[];
+  };
+}
+
+interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: { readonly fieldRef?: { readonly fieldPath: string } };
 }
 
 export interface RunnerOptions {
@@ -53,13 +64,10 @@ const PROBE_TIMEOUT_MS = 1_000;
 const FIRST_BACK_OFF_MS = 200;
 const LONGEST_BACK_OFF_MS = 10_000;
 
-/** `postroom transport`, as the image starts it. */
+/** The image's program, with the arguments and variables of the template and what differs on this host. */
 export function transportCommand(place: PodPlace): ProcessOptions {
-  const { name, namespace, transport, address, state, tokenFile, caFile, apiUrl } = place;
+  const { address, state, tokenFile, caFile, apiUrl, args, env } = place;
   const flags = {
-    name: transport,
-    namespace,
-    pod: name,
     "api-server": apiUrl,
     "token-file": tokenFile,
     "ca-file": caFile,
@@ -70,8 +78,28 @@ export function transportCommand(place: PodPlace): ProcessOptions {
   };
   const main = join(import.meta.dirname, "../../bin/postroom.js");
   return {
-    args: [main, "transport", ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])],
+    args: [main, ...args, ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])],
+    env,
   };
+}
+
+/** Variables of the pod's first container, the downward API's among them. */
+export function environmentOf({ metadata, spec }: PodObject): Record<string, string> {
+  const fields: Readonly<Record<string, string>> = {
+    "metadata.name": metadata.name,
+    "metadata.namespace": metadata.namespace,
+    "metadata.uid": metadata.uid,
+  };
+  const variables = spec.containers[0]?.env ?? [];
+  return Object.fromEntries(
+    variables.map(({ name, value, valueFrom }) => {
+      const path = valueFrom?.fieldRef?.fieldPath;
+      if (path === undefined) return [name, value ?? ""];
+      const field = fields[path];
+      if (field === undefined) throw new Error(`Cannot play the variable "${name}": field "${path}"`);
+      return [name, field];
+    }),
+  );
 }
 
 export class PodRunner {
