@@ -12,7 +12,7 @@ const PORT = 2525;
 const SHORT_LEASE = ["--lease-duration", "5", "--lease-renew-deadline", "4", "--lease-retry-period", "1"];
 const OBJECTS = {
   mailtransports: ["MailTransport", "hub", { hostname: "mx.contoso.example", replicas: 2 }],
-  receiveconnectors: ["ReceiveConnector", "internet", { bindings: [{ port: PORT }] }],
+  receiveconnectors: ["ReceiveConnector", "internet", { bindings: [{ port: PORT }], tarpitInterval: "0s" }],
   accepteddomains: ["AcceptedDomain", "contoso", { domains: ["contoso.example"] }],
 } as const;
 
