@@ -85,7 +85,7 @@ export const workloadFields = {
   image: matching(/^[A-Za-z0-9][!-~]*$/, "write an image, such as registry.example/postroom:1.0")
     .max(512)
     .optional()
-    .describe("Image of the pods; left out: the one the operator names. Pods only."),
+    .describe("Image of the pods; left out: the operator's default when they were made. Pods only."),
   imagePullSecrets: z.array(SecretRef).max(16).default([]).describe("Secrets to pull the image. Pods only."),
   resources: z
     .strictObject({

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { API_VERSION, type MailTransport, readObject } from "../crds/mod.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
@@ -5,6 +6,7 @@ import { admissionObjects } from "./admission.ts";
 import { desiredObjects } from "./desired.ts";
 import type { Connectors, DesiredInput } from "./desired-types.ts";
 import { ownerReference } from "./labels.ts";
+import { heldDefaultImage } from "./workload.ts";
 
 function transport(spec: object = {}): MailTransport {
   const { resource, ...faulty } = readObject({
@@ -176,6 +178,26 @@ describe("desiredObjects()", () => {
   ])("Service: $name", ({ bindings, want }) => {
     const { ports } = specOf("Service", "hub", { snapshot: connectors({ bindings }) });
     expect(ports.map(({ port }: { port: number }) => port)).toEqual(want);
+  });
+
+  test("an operator of another version restarts no pod: who changes the pod template writes the new digest, and a line in CHANGELOG.md", () => {
+    const spec = { podLabels: { team: "mail" }, nodeSelector: { disk: "fast" }, priorityClassName: "high" };
+    const text = template({ transport: transport(spec) });
+    expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe("6c57c51335960016");
+  });
+
+  test.each<{ name: string; spec: object; want: object }>([
+    {
+      name: "the default image is noted beside the pods that have it",
+      spec: {},
+      want: { "postroom.dev/default-image": "registry.example/postroom:1" },
+    },
+    { name: "an image of the MailTransport's own is no default", spec: { image: "x:2" }, want: {} },
+  ])("StatefulSet: $name", ({ spec, want }) => {
+    const { objects } = desire({ transport: transport(spec) });
+    const set = objects.find(({ kind }) => kind === "StatefulSet");
+    expect(set?.metadata.annotations ?? {}).toEqual(want);
+    expect(heldDefaultImage(set)).toBe(Object.values(want)[0]);
   });
 
   test("ports of what is in force stay open while a newer compilation is not", () => {

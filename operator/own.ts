@@ -14,6 +14,7 @@ import type { OperatorMetrics } from "./metrics.ts";
 import type { SecretWatch } from "./secret-watch.ts";
 import type { DrainDecision } from "./types.ts";
 import { type ClusterView, OWNED_KINDS, type OwnedKind } from "./view.ts";
+import { heldDefaultImage } from "./workload.ts";
 
 /** What the files of a reconciliation are handed. */
 export interface OperatorDeps {
@@ -50,6 +51,9 @@ export async function ownObjects(
   { view, cluster }: { view: ClusterView; cluster: Cluster },
 ): Promise<readonly string[]> {
   const { key, home, drain } = request;
+  const live = view.owned("StatefulSet", key);
+  // A default that never brought up a pod is not kept: it may be a slip of the pen.
+  const held = view.pods(key).some(({ status }) => status !== undefined) ? heldDefaultImage(live) : undefined;
   const desired = desiredObjects({
     transport: request.transport,
     snapshot: request.snapshot,
@@ -57,8 +61,8 @@ export async function ownObjects(
     replicas: drain.replicas,
     keysSecrets: request.keysSecrets,
     owner: home.owner,
-    defaults: { image: request.image },
-    live: view.owned("StatefulSet", key),
+    defaults: { image: held ?? request.image },
+    live,
     claims: view.claims(key),
   });
   const faults = [...desired.faults];

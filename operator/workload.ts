@@ -1,5 +1,6 @@
 /** The StatefulSet of a MailTransport: pods that the restricted Pod Security Standard admits. Pure. */
 import { parseDuration } from "../crds/common.ts";
+import type { KubeObject } from "../lib/kube/types.ts";
 import type { DesiredInput, DesiredObject } from "./desired-types.ts";
 import { headlessName, labelsOf, selectorLabels } from "./labels.ts";
 import { type ClaimTemplate, QUEUE_VOLUME } from "./storage.ts";
@@ -13,14 +14,26 @@ const LAST_SECONDS = 5;
 const TOKEN_SECONDS = 3600;
 const DEFAULT_RESOURCES = { requests: { cpu: "100m", memory: "256Mi" }, limits: { memory: "1Gi" } };
 
+/** Annotation of the StatefulSet: the operator's default image when the pods got it. Taken away, they get today's. */
+const DEFAULT_IMAGE = "postroom.dev/default-image";
+
+/** What a live StatefulSet has from an operator, maybe an earlier one; undefined: nothing, or its MailTransport names an image. */
+export function heldDefaultImage(live: KubeObject | undefined): string | undefined {
+  return live?.metadata.annotations?.[DEFAULT_IMAGE];
+}
+
 type Workload = Pick<DesiredInput, "transport" | "replicas" | "defaults">;
 
 export function statefulSet(input: Workload, claimTemplate: ClaimTemplate): DesiredObject {
-  const { name } = input.transport.metadata;
+  const { metadata, spec } = input.transport;
+  const { name } = metadata;
   return {
     apiVersion: "apps/v1",
     kind: "StatefulSet",
-    metadata: { name },
+    metadata: {
+      name,
+      ...(spec.image === undefined && { annotations: { [DEFAULT_IMAGE]: input.defaults.image } }),
+    },
     spec: {
       replicas: input.replicas,
       serviceName: headlessName(name),
