@@ -1,18 +1,30 @@
-/** `postroom explain`: which connector, rules and next hop a message would meet, and why. Offline; nothing is sent. */
+/** `postroom explain`: which connector, rules and next hop a message would meet, and why, as a folder or a cluster's objects say now. Nothing is sent. */
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { type Command, Option } from "commander";
-import { formatFault, parseManifests } from "../crds/mod.ts";
+import { formatFault, parseManifests, qualifiedName } from "../crds/mod.ts";
+import { systemClock } from "../lib/clock.ts";
+import { createKubeHttp } from "../lib/kube/http.ts";
+import { createLog } from "../lib/log.ts";
 import { type Address, parseAddress } from "../mail/address.ts";
 import { makeField, parseHeader } from "../mail/header.ts";
-import { compileSnapshot } from "../snapshot/mod.ts";
+import { compileSnapshot, type Secrets, type Snapshot } from "../snapshot/mod.ts";
 import { type Explanation, explainMessage } from "../transport/explain.ts";
 import { readManifestFiles } from "./files.ts";
+import { describeHead, readLiveObjects } from "./live-objects.ts";
 import { formatTable, type OutputFormat } from "./table.ts";
 import { parseCount, UsageError } from "./usage.ts";
 
+interface Configuration {
+  readonly snapshot: Snapshot;
+  readonly secrets: Secrets;
+}
+
 interface ExplainOptions {
-  readonly manifests: string;
+  readonly manifests?: string;
+  readonly context?: string;
+  readonly kubeconfig?: string;
+  readonly namespace?: string;
   readonly transport?: string;
   readonly from: string;
   readonly to: readonly string[];
@@ -28,8 +40,11 @@ export function addExplain(program: Command): void {
   program
     .command("explain")
     .description("Show the connector, rules and next hop for a message, and why each was chosen")
-    .requiredOption("--manifests <dir>", "folder of manifests")
-    .option("--transport <name>", "MailTransport, when the folder holds several")
+    .option("--manifests <dir>", "folder of manifests")
+    .option("--context <name>", "context of the kubeconfig: the objects of that cluster, not of a folder")
+    .option("--kubeconfig <file>", "default: KUBECONFIG, then ~/.kube/config")
+    .option("-n, --namespace <name>", "namespace of the MailTransport; default: the context's")
+    .option("--transport <name>", "MailTransport, when there are several")
     .requiredOption("--from <address>", "envelope sender; <> is the null sender")
     .requiredOption("--to <address...>", "envelope recipients")
     .option("--client-ip <address>", "address of the client", "198.51.100.1")
@@ -44,36 +59,66 @@ export function addExplain(program: Command): void {
 }
 
 async function explain(options: ExplainOptions): Promise<void> {
-  const loaded = parseManifests(await readManifestFiles([options.manifests]));
-  for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
-  const resources = loaded.resources.map(({ resource }) => resource);
-  const { namespaces } = loaded;
-  const { snapshot } = compileSnapshot({ resources, transport: options.transport, namespaces });
-  if (snapshot === undefined)
-    throw new Error(`No MailTransport is valid in "${options.manifests}": see postroom check`);
   if (isIP(options.clientIp) === 0)
     throw new UsageError(`Cannot read --client-ip "${options.clientIp}": write an IPv4 or IPv6 address`);
   const from = options.from === "<>" || options.from === "" ? null : addressOf(options.from, "--from");
   const to = options.to.map((text) => addressOf(text, "--to"));
+  const localPort = options.port === undefined ? undefined : parseCount(options.port, "--port");
+  const configuration = await load(options);
   const { header, body } = await contentOf(options);
-  const explanation = await explainMessage(
-    { snapshot, secrets: loaded.secrets },
-    {
-      from,
-      to,
-      clientAddress: options.clientIp,
-      localPort: options.port === undefined ? undefined : parseCount(options.port, "--port"),
-      user: options.user,
-      header,
-      body,
-    },
-  );
+  const { clientIp: clientAddress, user } = options;
+  const query = { from, to, clientAddress, localPort, user, header, body };
+  const explanation = await explainMessage(configuration, query);
   process.stdout.write(
     options.output === "json" ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation),
   );
   const refused = isRefused(explanation);
   if (explanation.receive.connector === undefined || refused || explanation.failed.length > 0)
     process.exitCode = 1;
+}
+
+/** What is left out, or is not in force, is said on standard error. */
+function load(options: ExplainOptions): Promise<Configuration> {
+  const { manifests, context, kubeconfig, namespace } = options;
+  const isCluster = [context, kubeconfig, namespace].some((option) => option !== undefined);
+  if (isCluster && manifests !== undefined)
+    throw new UsageError("Cannot explain both a folder and a cluster: write --manifests or --context");
+  if (isCluster) return loadCluster(options);
+  if (manifests !== undefined) return loadFolder(manifests, options);
+  throw new UsageError(
+    "Cannot tell where the objects are: write --manifests <dir>, or --context <name> for a cluster",
+  );
+}
+
+async function loadFolder(manifests: string, { transport }: ExplainOptions): Promise<Configuration> {
+  const loaded = parseManifests(await readManifestFiles([manifests]));
+  for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
+  const resources = loaded.resources.map(({ resource }) => resource);
+  const { namespaces, secrets } = loaded;
+  const { snapshot } = compileSnapshot({ resources, transport, namespaces });
+  if (snapshot === undefined)
+    throw new Error(`No MailTransport is valid in "${manifests}": see postroom check`);
+  return { snapshot, secrets };
+}
+
+async function loadCluster(options: ExplainOptions): Promise<Configuration> {
+  const { context, kubeconfig: kubeconfigPath, transport } = options;
+  const { kubeConfigAuth } = await import("../lib/kube/kube-config.ts");
+  const auth = await kubeConfigAuth({ context, kubeconfigPath });
+  const log = createLog({ level: "silent", pretty: false });
+  const http = createKubeHttp({ auth, clock: systemClock, log, userAgent: "postroom-explain" });
+  try {
+    const live = await readLiveObjects(http, { namespace: options.namespace ?? auth.namespace, transport });
+    for (const fault of live.faults) process.stderr.write(`${fault}\n`);
+    const { resources, namespaces } = live;
+    const { snapshot } = compileSnapshot({ resources, transport: qualifiedName(live.transport), namespaces });
+    if (snapshot === undefined) throw new TypeError("A MailTransport that was found cannot be missing");
+    const remark = describeHead(live, snapshot.digest);
+    if (remark !== undefined) process.stderr.write(`${remark}\n`);
+    return { snapshot, secrets: new Map() };
+  } finally {
+    http.close();
+  }
 }
 
 function addressOf(text: string, option: string): Address {

@@ -52,6 +52,16 @@ describe("wrong use exits 2 and says what to write", () => {
     },
     { name: "check without a path", args: ["check"], says: "missing required argument 'path'" },
     {
+      name: "explain of nothing",
+      args: ["explain", ...MESSAGE],
+      says: "write --manifests <dir>, or --context <name> for a cluster",
+    },
+    {
+      name: "explain of a folder and a cluster",
+      args: ["explain", ...SAMPLES, ...MESSAGE, "--context", "prod"],
+      says: "Cannot explain both a folder and a cluster",
+    },
+    {
       name: "explain with a sender that is no address",
       args: ["explain", ...SAMPLES, "--from", "eve", "--to", "ann@contoso.example"],
       says: 'Cannot read --from "eve": write name@domain',

@@ -38,5 +38,5 @@ export {
   type ManifestFile,
   parseManifests,
 } from "./manifest-reader.ts";
-export { type ReadObject, readObject } from "./read-object.ts";
+export { type ReadObject, readLiveObject, readObject } from "./read-object.ts";
 export { MAX_FILE_OCTETS } from "./yaml-source.ts";

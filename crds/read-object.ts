@@ -20,6 +20,16 @@ export function readObject(value: unknown): ReadObject {
   return { resource: parsed.data as unknown as AnyResource, faults: [] };
 }
 
+/** An object as the API server has it: items of a list come without kind, and what it adds to metadata is none of the schema's. */
+export function readLiveObject(
+  kind: string,
+  { metadata, spec }: { readonly metadata: Readonly<Record<string, unknown>>; readonly spec?: unknown },
+): ReadObject {
+  const { name, namespace, creationTimestamp, generation } = metadata;
+  const kept = { name, namespace, creationTimestamp, generation };
+  return readObject({ apiVersion: API_VERSION, kind, metadata: kept, spec });
+}
+
 function refused(object: string, faults: readonly FieldFault[]): ReadObject {
   return { resource: undefined, object, faults };
 }

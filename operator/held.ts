@@ -1,8 +1,8 @@
 /** Reads watched objects: ours by their schema, once per generation; the pods and heads into the little that is needed. Pure. */
 import { TransportPodSpec, TransportPodStatus, TransportSnapshotSpec } from "../crds/delivery-kinds.ts";
 import { formatPath } from "../crds/faults.ts";
-import { API_VERSION, type Kind } from "../crds/mod.ts";
-import { readObject } from "../crds/read-object.ts";
+import type { Kind } from "../crds/mod.ts";
+import { readLiveObject } from "../crds/read-object.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import { objectKey } from "../lib/kube/paths.ts";
 import type { KubeObject, ObjectMeta } from "../lib/kube/types.ts";
@@ -14,7 +14,7 @@ export function holdObject(kind: Kind, object: KubeObject, before: HeldObject | 
   const status = object.status as ResourceStatus | undefined;
   const same = before?.metadata.uid === metadata.uid && before?.metadata.generation === metadata.generation;
   if (before !== undefined && same) return { ...before, metadata, status };
-  const { resource, faults } = readObject(withKind(kind, object));
+  const { resource, faults } = readLiveObject(kind, object);
   const name = `${kind}/${objectKey(metadata)}`;
   return {
     key: objectKey(metadata),
@@ -32,13 +32,6 @@ export function holdObject(kind: Kind, object: KubeObject, before: HeldObject | 
     ),
     status,
   };
-}
-
-/** Items of a list come without kind; what the server adds to metadata is none of the schema's. */
-function withKind(kind: Kind, { metadata, spec }: KubeObject): KubeObject {
-  const { name, namespace, creationTimestamp, generation } = metadata;
-  const kept = { name, namespace, creationTimestamp, generation };
-  return { apiVersion: API_VERSION, kind, metadata: kept as ObjectMeta, spec };
 }
 
 export interface HeldHead {

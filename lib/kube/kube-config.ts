@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { KubeAuth, KubeCredentials } from "./types.ts";
 
 export interface KubeConfigOptions {
@@ -42,7 +42,8 @@ export async function kubeConfigAuth(options: KubeConfigOptions = {}): Promise<K
 
 function loaded(config: KubeConfig, { context, kubeconfigPath }: KubeConfigOptions): KubeConfig {
   if (kubeconfigPath === undefined) config.loadFromDefault();
-  else config.loadFromFile(kubeconfigPath);
+  else if (existsSync(kubeconfigPath)) config.loadFromFile(kubeconfigPath);
+  else throw new Error(`Cannot read the kubeconfig "${kubeconfigPath}": there is no such file`);
   if (context !== undefined) config.setCurrentContext(context);
   const { name, proxyUrl } = clusterOf(config);
   if (proxyUrl !== undefined && proxyUrl !== "") {
