@@ -55,6 +55,8 @@ export interface ApiServer {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** http://127.0.0.1:port of its etcd, with /metrics. */
+  readonly etcdUrl: string;
   readonly caFile: string;
   /** What the server shows, and who signed it: for a proxy that ends TLS itself. */
   readonly certificate: CertificateAndKey;
@@ -137,6 +139,7 @@ export async function startApiServer({ flags: firstFlags = [] }: ApiServerOption
     url,
     host: HOST,
     port,
+    etcdUrl,
     caFile: join(folder, "ca.crt"),
     certificate,
     ca,
