@@ -24,18 +24,28 @@ function transport(name: string, namespace = "mail"): HeldObject {
 const done: RolloutState = { phase: "Done", revision: 2 };
 const refused = { revision: 3, digest: "d", pod: "hub-1", message: "no room", objects: [] };
 
-function verdict(part: Partial<Verdict> & { entries?: Record<string, unknown> } = {}): Verdict {
-  const { entries = {}, ...rest } = part;
-  const compiled = { diagnostics: new Map(), entries: new Map(Object.entries(entries)) };
+interface VerdictParts extends Partial<Verdict> {
+  readonly entries?: Record<string, unknown>;
+  /** By uid; those left out are of generation 1. */
+  readonly generations?: Record<string, number>;
+}
+
+function verdict({ entries = {}, generations = {}, ...rest }: VerdictParts = {}): Verdict {
+  const uids = ["uid-mail-r", ...Array.from({ length: 100 }, (_, n) => `uid-mail-r${n}`)];
+  const compiled = {
+    diagnostics: new Map(),
+    entries: new Map(Object.entries(entries)),
+    generations: new Map([...uids.map((uid) => [uid, 1] as const), ...Object.entries(generations)]),
+  };
   return { compiled, served: new Map(), rollout: done, refusals: new Map(), ...rest };
 }
 
 /** Reports once; what was put, by namespace/name. */
-function report(objects: readonly HeldObject[], verdicts: Record<string, Verdict>) {
+function report(objects: readonly HeldObject[], verdicts: Record<string, Verdict> | Map<string, Verdict>) {
   const written = new Map<string, ResourceStatus>();
   const run = createChildReport({
     view: { objects: (kind: string) => objects.filter((one) => one.kind === kind) } as unknown as ClusterView,
-    verdicts: new Map(Object.entries(verdicts)),
+    verdicts: verdicts instanceof Map ? verdicts : new Map(Object.entries(verdicts)),
     put: ({ key }, status) => written.set(key, status),
   });
   run.run(NOW);
@@ -125,7 +135,19 @@ describe("a child's status", () => {
       refusals: new Map([[NAME, "hub-1: port 25 is in use"]]),
     });
     const { written } = report([transport("hub"), rule("r")], { "mail/hub": one });
-    expect(JSON.stringify(written.get("mail/r"))).toContain("hub-1: port 25 is in use");
+    const status = written.get("mail/r");
+    for (const [type, value] of Object.entries({
+      Accepted: "True",
+      PartiallyInvalid: "True",
+      Ready: "False",
+    }))
+      expect(condition(status, type).value).toBe(value);
+    for (const type of ["PartiallyInvalid", "Programmed", "Ready"]) {
+      expect(condition(status, type)).toMatchObject({
+        reason: "Nacked",
+        message: expect.stringContaining("hub-1: port 25 is in use"),
+      });
+    }
   });
 
   test("says that there is no transport in its namespace", () => {
@@ -150,6 +172,13 @@ describe("a child's status", () => {
     expect(condition(late.written.get("mail/r"), "Programmed").value).toBe("True");
   });
 
+  test("says nothing of a form that was not compiled yet, not even that it is new", () => {
+    for (const generations of [{ "uid-mail-r": 2 }, { "uid-mail-r": undefined as unknown as number }]) {
+      const one = verdict({ entries: { [NAME]: ENTRY }, generations });
+      expect(report([transport("hub"), rule("r")], { "mail/hub": one }).written.size).toBe(0);
+    }
+  });
+
   test("waits for a transport that was not compiled yet", () => {
     const { written } = report([transport("hub"), rule("r")], {});
     expect(condition(written.get("mail/r"), "Programmed")).toMatchObject({
@@ -158,14 +187,18 @@ describe("a child's status", () => {
     });
   });
 
-  test("is put again only when something changed", () => {
+  test("is put again only when something changed, and was compiled since", () => {
     const rules = Array.from({ length: 100 }, (_, n) => rule(`r${n}`));
     const names = Object.fromEntries(rules.map(({ key }) => [`TransportRule/${key}`, {}]));
     const objects = [transport("hub"), ...rules];
-    const { written, run } = report(objects, { "mail/hub": verdict({ entries: names }) });
+    const verdicts = new Map([["mail/hub", verdict({ entries: names })]]);
+    const { written, run } = report(objects, verdicts);
     expect(written.size).toBe(100);
     written.clear();
     objects[5] = rule("r4", { generation: 2, spec: { priority: 7 } });
+    run.run(NOW);
+    expect([...written.keys()]).toEqual([]);
+    verdicts.set("mail/hub", verdict({ entries: names, generations: { "uid-mail-r4": 2 } }));
     run.run(NOW);
     expect([...written.keys()]).toEqual(["mail/r4"]);
   });

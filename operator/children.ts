@@ -16,7 +16,7 @@ import { type ClusterView, OUR_KINDS } from "./view.ts";
 
 /** What one transport says of its children. */
 export interface Verdict {
-  readonly compiled: Pick<Compilation, "diagnostics" | "entries"> | undefined;
+  readonly compiled: Pick<Compilation, "diagnostics" | "entries" | "generations"> | undefined;
   /** Entries that every ready pod served last. */
   readonly served: ReadonlyMap<string, unknown>;
   readonly rollout: RolloutState;
@@ -58,11 +58,17 @@ export function createChildReport({ view, verdicts, put }: ChildReportDeps): Chi
   };
 }
 
-/** A new leader knows nothing before it has reconciled: what its predecessor said stays until then. */
+/**
+ * A verdict on an earlier form says nothing of this one: what stands there, of an earlier generation, stays until the next.
+ * And a new leader knows nothing before it has reconciled: what its predecessor said stays until then.
+ */
 function isTooEarly({ object, transports }: ChildFacts, verdicts: ReadonlyMap<string, Verdict>): boolean {
-  return (
-    object.status?.observedGeneration !== undefined && transports.some(({ name }) => !verdicts.has(name))
-  );
+  const { uid = "", generation } = object.metadata;
+  return transports.some(({ name }) => {
+    const verdict = verdicts.get(name);
+    if (verdict === undefined) return object.status?.observedGeneration !== undefined;
+    return verdict.compiled !== undefined && verdict.compiled.generations.get(uid) !== generation;
+  });
 }
 
 interface Surroundings {
@@ -88,7 +94,7 @@ function factsOf(object: HeldObject, { transports, verdicts, now }: Surroundings
     }),
     diagnostics: wanted
       .filter((one) => !transports.includes(one))
-      .map((one) => notFound(name, one))
+      .map((one) => notFound(object, one))
       .concat(wanted.length === 0 ? [orphan(object)] : []),
   };
 }
@@ -100,8 +106,7 @@ export function wantedTransports(
 ) {
   const { namespace = "" } = object.metadata;
   const refs = refsOf(object.resource);
-  if (refs !== undefined)
-    return [...new Set(refs.map((ref) => `${ref.namespace ?? namespace}/${ref.name}`))].sort();
+  if (refs !== undefined) return [...new Set(refs.map((ref) => targetOf(ref, namespace)))].sort();
   return transports.filter((name) => name.startsWith(`${namespace}/`)).sort();
 }
 
@@ -111,6 +116,13 @@ function refsOf(resource: AnyResource | undefined) {
     : resource.spec.transportRefs;
 }
 
+function targetOf(
+  ref: { readonly name: string; readonly namespace?: string | undefined },
+  namespace: string,
+) {
+  return `${ref.namespace ?? namespace}/${ref.name}`;
+}
+
 /** What a transport's compilation says; whether there is a transport at all is said once, here. */
 function diagnosticsOf(name: string, verdict: Verdict | undefined): readonly Diagnostic[] {
   const said = verdict?.compiled?.diagnostics
@@ -118,8 +130,14 @@ function diagnosticsOf(name: string, verdict: Verdict | undefined): readonly Dia
     ?.filter(({ reason }) => reason !== REASON.transportNotFound);
   const refusal = verdict?.refusals.get(name);
   if (refusal === undefined) return said ?? [];
-  const message = `A pod refused it, so its last good form is in force: ${refusal}`;
-  return [...(said ?? []), { object: name, path: "", reason: REASON.nacked, message, severity: "error" }];
+  return [
+    { object: name, path: "", reason: REASON.nacked, message: refusedText(refusal), severity: "error" },
+    ...(said ?? []),
+  ];
+}
+
+function refusedText(refusal: string): string {
+  return `A pod refused it: ${refusal}`;
 }
 
 function programmed(object: HeldObject, verdict: Verdict | undefined): ProgrammedFacts {
@@ -131,6 +149,10 @@ function programmed(object: HeldObject, verdict: Verdict | undefined): Programme
     return { status: "Unknown", reason: REASON.pending, message: "The transport was not compiled yet" };
   }
   const name = nameOf(object);
+  const refusal = verdict.refusals.get(name);
+  if (refusal !== undefined) {
+    return { status: "False", reason: REASON.nacked, message: refusedText(refusal) };
+  }
   const entry = verdict.compiled.entries.get(name);
   if (entry === undefined) {
     return { status: "False", reason: REASON.invalid, message: "It is not part of the snapshot" };
@@ -160,9 +182,12 @@ function servedYet(entry: unknown, served: unknown, rollout: RolloutState): Prog
   return { status: "Unknown", reason: REASON.awaitingAck, message: "Not every ready pod serves it yet" };
 }
 
-function notFound(object: string, transport: string): Diagnostic {
+function notFound(object: HeldObject, transport: string): Diagnostic {
+  const { namespace = "" } = object.metadata;
+  const index = refsOf(object.resource)?.findIndex((ref) => targetOf(ref, namespace) === transport);
   const message = `there is no MailTransport ${transport}`;
-  return { object, path: "spec.transportRefs", reason: REASON.transportNotFound, message, severity: "error" };
+  const path = `spec.transportRefs[${index}]`;
+  return { object: nameOf(object), path, reason: REASON.transportNotFound, message, severity: "error" };
 }
 
 function orphan(object: HeldObject): Diagnostic {

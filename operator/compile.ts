@@ -26,6 +26,8 @@ export interface Compilation {
   readonly diagnostics: ReadonlyMap<string, readonly Diagnostic[]>;
   /** kind/namespace/name -> the entry in force, the same value for as long as it says the same. */
   readonly entries: ReadonlyMap<string, unknown>;
+  /** uid -> generation of every object that was looked at. */
+  readonly generations: ReadonlyMap<string, number | undefined>;
 }
 
 export interface CompileRequest {
@@ -48,7 +50,7 @@ export function compileTransport(
   readonly compiled: Compilation | undefined;
   readonly diagnostics: readonly Diagnostic[];
 } {
-  const { resources, broken } = gather(view, request.refused);
+  const { resources, broken, generations } = gather(view, request.refused);
   const { snapshot, packed, diagnostics } = compileSnapshot({
     resources,
     broken,
@@ -65,6 +67,7 @@ export function compileTransport(
     packed,
     diagnostics: byObject(diagnostics),
     entries: entriesByObject(snapshot),
+    generations,
   };
   return { compiled, diagnostics };
 }
@@ -73,15 +76,17 @@ export function compileTransport(
 function gather(view: ClusterView, refused: ReadonlyMap<string, number>) {
   const resources: AnyResource[] = [];
   const broken: string[] = [];
+  const generations = new Map<string, number | undefined>();
   for (const kind of OUR_KINDS) {
     for (const held of view.objects(kind)) {
       const name = nameOf(held);
+      generations.set(held.metadata.uid ?? "", held.metadata.generation);
       const isRefused = refused.has(name) && refused.get(name) === held.metadata.generation;
       if (held.resource === undefined || isRefused) broken.push(name);
       else resources.push(held.resource);
     }
   }
-  return { resources, broken };
+  return { resources, broken, generations };
 }
 
 /** kind/namespace/name, as a Diagnostic names its object. */

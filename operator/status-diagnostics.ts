@@ -31,6 +31,7 @@ const TOPICS: Readonly<Record<string, Topic>> = {
   CertificateExpired: "resolvedRefs",
   [REASON.connectorNotFound]: "resolvedRefs",
   [REASON.conflicted]: "conflicted",
+  [REASON.nacked]: "partiallyInvalid",
   PartiallyInvalid: "partiallyInvalid",
 };
 

@@ -165,9 +165,11 @@ describe("childStatus()", () => {
       want: FINE,
     },
     {
-      name: "what a pod refused in this object is not accepted",
-      facts: { transports: attached([said("Nacked")]) },
-      want: { ...FINE, Accepted: "False Nacked", Ready: "False Nacked" },
+      name: "what a pod refused in this object is right in itself, and not in force as written",
+      facts: {
+        transports: attached([said("Nacked")], { status: "False", reason: "Nacked", message: "hub-1" }),
+      },
+      want: { ...FINE, Programmed: "False Nacked", Ready: "False Nacked", PartiallyInvalid: "True Nacked" },
     },
     {
       name: "while pods have not answered it is under way, not wrong",
