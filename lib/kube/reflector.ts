@@ -36,7 +36,9 @@ const WATCH_SECONDS = 290;
 const SILENCE_MS = 150_000;
 /** A watch that ends sooner was none. */
 const SHORT_MS = 5000;
-const BACKOFF = { firstMs: 500, maxMs: 30_000, healthyMs: 60_000 };
+/** A list of ten thousand objects costs the server; to go on with a watch costs it nothing. */
+const LIST_BACKOFF = { firstMs: 500, maxMs: 30_000, healthyMs: 60_000 };
+const WATCH_BACKOFF = { firstMs: 500, maxMs: 5000, healthyMs: SHORT_MS };
 
 /** Changes are told from the first list on, before `synced` resolves; `synced` of a reflector stopped before stays pending. */
 export function startReflector<Item>(options: ReflectorOptions<Item>): Reflector<Item> {
@@ -48,7 +50,8 @@ export function startReflector<Item>(options: ReflectorOptions<Item>): Reflector
 class RunningReflector<Item> implements Reflector<Item> {
   readonly #options: ReflectorOptions<Item>;
   readonly #store: ReflectorStore<Item>;
-  readonly #backoff: Backoff;
+  readonly #listBackoff: Backoff;
+  readonly #watchBackoff: Backoff;
   readonly #random: () => number;
   readonly #path: string;
   readonly #log: Logger;
@@ -64,7 +67,8 @@ class RunningReflector<Item> implements Reflector<Item> {
     this.#options = options;
     this.#store = new ReflectorStore(options);
     this.#random = random;
-    this.#backoff = new Backoff({ ...BACKOFF, random });
+    this.#listBackoff = new Backoff({ ...LIST_BACKOFF, random });
+    this.#watchBackoff = new Backoff({ ...WATCH_BACKOFF, random });
     this.#path = resourcePath(type, { namespace });
     this.#log = log.child({ resource: type.plural, namespace });
     this.#pageSize = pageSize;
@@ -184,7 +188,8 @@ class RunningReflector<Item> implements Reflector<Item> {
 
   #restMs(failure: unknown, ranForMs: number): number {
     const asked = failure instanceof KubeError ? (failure.retryAfterMs ?? 0) : 0;
-    return Math.max(asked, this.#backoff.next(ranForMs));
+    const backoff = this.#resourceVersion === undefined ? this.#listBackoff : this.#watchBackoff;
+    return Math.max(asked, backoff.next(ranForMs));
   }
 
   #report(failure: unknown, restMs: number): void {
