@@ -1,6 +1,7 @@
 /** The pod's own object: what it hears, what it writes, and what it does not. The API server is a small fake. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../lib/clock.ts";
+import type { KubeHttp } from "../lib/kube/types.ts";
 import { eventually } from "../test/helpers/eventually.ts";
 import { type FakeCluster, NAMESPACE, pathOf, startFakeCluster } from "../test/helpers/fake-cluster.ts";
 import { silentLog } from "../test/helpers/fake-kube.ts";
@@ -19,9 +20,9 @@ afterEach(async () => {
   await cluster.stop();
 });
 
-function open(): PodReport {
+function open(http: KubeHttp = cluster.client()): PodReport {
   report = openPodReport({
-    ...{ http: cluster.client(), namespace: NAMESPACE, pod: "hub-0", clock: systemClock, log: silentLog },
+    ...{ http, namespace: NAMESPACE, pod: "hub-0", clock: systemClock, log: silentLog },
     onDrain: (drain) => drains.push(drain),
   });
   return report;
@@ -89,4 +90,48 @@ test("a status that somebody else changed is put right", async () => {
   await eventually(() => status().snapshot);
   cluster.put(pathOf.pod("hub-0"), { status: { drained: true } });
   await eventually(() => status().drained === false);
+});
+
+test("a field of the status that somebody else holds is left, and written about once", async () => {
+  cluster.heldByOthers = { queue: { messages: 0, setAside: 0, oldestMessageTime: "2026-01-01T00:00:00Z" } };
+  cluster.pod("hub-0");
+  const { say } = open();
+  say({ snapshot: REVISION, queue: { messages: 0, setAside: 0 } });
+  await eventually(() => status().snapshot);
+  // Its drain is heard after whatever the answer and the watch brought.
+  cluster.pod("hub-0", { drain: true });
+  await eventually(() => drains.length === 1);
+  expect(cluster.writes).toBe(1);
+  say({ draining: true });
+  await eventually(() => status().draining === true);
+  expect(cluster.writes).toBe(2);
+});
+
+test("an answer that comes when another object has the name is no word about that one", async () => {
+  cluster.pod("hub-0");
+  const client = cluster.client();
+  const late = Promise.withResolvers<void>();
+  const { say } = open({
+    watch: (call) => client.watch(call),
+    close: () => client.close(),
+    async request<Answer>(call: Parameters<KubeHttp["request"]>[0]) {
+      const answer = await client.request<Answer>(call);
+      if (call.method === "PATCH") await late.promise;
+      return answer;
+    },
+  });
+  say({ snapshot: REVISION });
+  await eventually(() => status().snapshot);
+  cluster.remove(pathOf.pod("hub-0"));
+  cluster.pod("hub-0", { drain: true });
+  await eventually(() => drains.length === 1);
+  expect(status().snapshot).toBeUndefined();
+  late.resolve();
+  await eventually(() => status().snapshot);
+});
+
+test("a drain is heard whatever else a newer operator wrote", async () => {
+  cluster.put(pathOf.pod("hub-0"), { spec: { transport: "hub", drain: true, until: "tomorrow" } });
+  open();
+  await eventually(() => drains.length === 1);
 });

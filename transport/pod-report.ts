@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { TransportPodSpec, type TransportPodStatus } from "../crds/delivery-kinds.ts";
+import type { TransportPodSpec, TransportPodStatus } from "../crds/delivery-kinds.ts";
 import type { Clock } from "../lib/clock.ts";
 import { apiVersion, RESOURCES, resourcePath } from "../lib/kube/paths.ts";
 import { startReflector } from "../lib/kube/reflector.ts";
@@ -43,15 +43,18 @@ export function openPodReport(deps: PodReportDeps): PodReport {
   let wanted: Partial<TransportPodStatus> | undefined;
   /** As it stands there, as far as known; undefined: there is no object. */
   let live: Live | undefined;
+  /** What was said last, and what the API server made of it: a field that somebody else holds stays there. */
+  let taken: { readonly said: string; readonly stands: string } | undefined;
   let drain = false;
   let isWriting = false;
 
-  const differs = () =>
-    wanted !== undefined &&
-    live !== undefined &&
-    isWorthSaying(wanted) &&
-    canonicalJson(wanted) !== canonicalJson(live.status);
+  const differs = () => {
+    if (wanted === undefined || live === undefined || !isWorthSaying(wanted)) return false;
+    const [said, stands] = [canonicalJson(wanted), canonicalJson(live.status)];
+    return said !== stands && !(said === taken?.said && stands === taken.stands);
+  };
   const writeOnce = async () => {
+    const said = canonicalJson(wanted);
     const body = { apiVersion: apiVersion(type), kind: type.kind, metadata: place, status: wanted };
     const answer = await http.request({
       method: "PATCH",
@@ -61,7 +64,10 @@ export function openPodReport(deps: PodReportDeps): PodReport {
       body,
       signal: stopped.signal,
     });
-    live = liveOf(answer);
+    const now = liveOf(answer);
+    taken = { said, stands: canonicalJson(now.status) };
+    // The object may be gone by now, or another one have its name.
+    if (live !== undefined && isNewer(now, live)) live = now;
   };
   const write = async () => {
     if (isWriting) return;
@@ -84,7 +90,7 @@ export function openPodReport(deps: PodReportDeps): PodReport {
       live = undefined;
       return;
     }
-    if (live === undefined || isNewer(object, live)) live = object;
+    if (live === undefined || live.uid !== object.uid || isNewer(object, live)) live = object;
     if (object.drain !== drain) {
       drain = object.drain;
       deps.onDrain(drain);
@@ -96,7 +102,7 @@ export function openPodReport(deps: PodReportDeps): PodReport {
     fieldSelector: `metadata.name=${pod}`,
     transform: (object: KubeObject) => ({
       ...liveOf(object),
-      drain: TransportPodSpec.safeParse(object.spec).data?.drain ?? false,
+      drain: wantsDrain(object),
     }),
     onChange: ({ now }) => seen(now),
   });
@@ -127,9 +133,13 @@ function liveOf({ metadata: { uid, resourceVersion }, status }: KubeObject): Liv
   return { uid, resourceVersion, status: status ?? {} };
 }
 
-/** What the watch brings may be older than the answer to our own write. */
+/** All that is asked of the spec: fields of a newer operator keep no drain from being heard. */
+function wantsDrain({ spec }: KubeObject): boolean {
+  return (spec as Partial<TransportPodSpec> | undefined)?.drain === true;
+}
+
+/** What the watch brings may be older than the answer to our own write, and the other way round. */
 function isNewer(seen: Live, known: Live): boolean {
-  if (seen.uid !== known.uid) return true;
   const [a, b] = [seen.resourceVersion, known.resourceVersion];
   if (a === undefined || b === undefined || !/^\d+$/.test(a + b)) return true;
   return a.length === b.length ? a > b : a.length > b.length;

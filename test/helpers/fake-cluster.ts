@@ -32,6 +32,8 @@ export interface FakeCluster {
   remove(path: string): void;
   /** Writes of the pods so far. */
   readonly writes: number;
+  /** Fields of every status that another writer holds. */
+  heldByOthers: object;
   /** Answers with this status instead; undefined: as it should. */
   fault: ((call: FakeCall) => number | undefined) | undefined;
   stop(): Promise<void>;
@@ -117,7 +119,7 @@ export async function startFakeCluster(): Promise<FakeCluster> {
     if (object === undefined) return call.status(404, "NotFound");
     if (call.method === "GET") return call.json(object);
     writes += 1;
-    return call.json(put(path, { status: JSON.parse(call.body).status }));
+    return call.json(put(path, { status: { ...JSON.parse(call.body).status, ...cluster.heldByOthers } }));
   };
   const kube = await startFakeKube(answer);
   const cluster: FakeCluster = {
@@ -153,6 +155,7 @@ export async function startFakeCluster(): Promise<FakeCluster> {
     get writes() {
       return writes;
     },
+    heldByOthers: {},
     fault: undefined,
     stop: () => kube.stop(),
   };
