@@ -4,10 +4,40 @@ import type { WorkQueue } from "../lib/kube/work-queue.ts";
 import type { Logger } from "../lib/log.ts";
 import { admissionObjects } from "./admission.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Reconciler } from "./reconcile.ts";
 import type { ClusterView } from "./view.ts";
 
 /** Key of the work that only tells children what became of them. */
 export const CHILDREN = "";
+/** Key of the work on what all transports share. */
+export const SHARED = "/";
+/** The policy may be deleted by hand. */
+const SHARED_AGAIN_MS = 600_000;
+
+export interface LeadersWork {
+  isLeading(): boolean;
+  readonly view: ClusterView;
+  readonly reconciler: Reconciler;
+  readonly cluster: Cluster;
+  reportChildren(): void;
+}
+
+/**
+ * What the leader does with a key. Nothing is judged before all was listed: a transport whose rules are not seen yet has
+ * rules all the same. beginTerm() adds every key then.
+ */
+export function leadersWork({ isLeading, view, reconciler, cluster, reportChildren }: LeadersWork) {
+  return async (key: string): Promise<{ readonly againAfterMs?: number | undefined } | undefined> => {
+    if (!isLeading() || !view.isSynced) return undefined;
+    if (key === SHARED) {
+      for (const object of admissionObjects()) await cluster.applyShared(object);
+      return { againAfterMs: SHARED_AGAIN_MS };
+    }
+    if (key !== CHILDREN) return reconciler.run(key);
+    reportChildren();
+    return undefined;
+  };
+}
 
 /** A term that has run out writes nothing any more, whatever is under way. */
 export function onlyWhile(isLeading: () => boolean, http: KubeHttp): KubeHttp {
@@ -27,22 +57,15 @@ export function onlyWhile(isLeading: () => boolean, http: KubeHttp): KubeHttp {
 export async function beginTerm({
   view,
   queue,
-  cluster,
   log,
 }: {
   readonly view: ClusterView;
-  readonly queue: WorkQueue;
-  readonly cluster: Cluster;
+  readonly queue: Pick<WorkQueue, "add">;
   readonly log: Logger;
 }): Promise<void> {
   log.info("leading");
   await view.synced;
   for (const { key } of view.objects("MailTransport")) queue.add(key);
   queue.add(CHILDREN);
-  for (const object of admissionObjects()) {
-    await cluster.applyShared(object).catch((cause: unknown) => {
-      const fields = { kind: object.kind, cause: String(cause) };
-      log.error(fields, "admission policy not applied: any pod could write another's status");
-    });
-  }
+  queue.add(SHARED);
 }

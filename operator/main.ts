@@ -13,7 +13,7 @@ import { createWorkQueue, type WorkQueue } from "../lib/kube/work-queue.ts";
 import type { Logger } from "../lib/log.ts";
 import { createChildReport, type Verdict, wantedTransports } from "./children.ts";
 import { createCluster } from "./cluster.ts";
-import { beginTerm, CHILDREN, onlyWhile } from "./leading.ts";
+import { beginTerm, CHILDREN, leadersWork, onlyWhile } from "./leading.ts";
 import { createOperatorMetrics } from "./metrics.ts";
 import type { OperatorDeps } from "./own.ts";
 import { createReconciler } from "./reconcile.ts";
@@ -80,7 +80,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     identity: options.identity,
     onElected() {
       metrics.leader.set(1);
-      void beginTerm({ view, queue, cluster: deps.cluster, log });
+      void beginTerm({ view, queue, log });
     },
     onLost() {
       metrics.leader.set(0);
@@ -179,12 +179,7 @@ function openQueue(deps: OperatorDeps, isLeading: () => boolean): WorkQueue {
   const { clock, log, metrics } = deps;
   const reconciler = createReconciler(deps);
   return createWorkQueue({
-    async process(key) {
-      if (!isLeading()) return undefined;
-      if (key !== CHILDREN) return reconciler.run(key);
-      deps.reportChildren();
-      return undefined;
-    },
+    process: leadersWork({ ...deps, isLeading, reconciler }),
     clock,
     log,
     concurrency: TRANSPORTS_AT_ONCE,
