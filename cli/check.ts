@@ -1,6 +1,7 @@
 /** `postroom check`: the verdict of the transport and the operator on manifests, offline. Exit 1 when there is a fault. */
 import { type Command, Option } from "commander";
 import { formatFault } from "../crds/mod.ts";
+import { systemClock } from "../lib/clock.ts";
 import { checkManifests } from "../snapshot/mod.ts";
 import { readManifestFiles } from "./files.ts";
 import type { OutputFormat } from "./table.ts";
@@ -18,7 +19,7 @@ export function addCheck(program: Command): void {
 
 async function check(paths: readonly string[], { output }: { readonly output: OutputFormat }): Promise<void> {
   const files = await readManifestFiles(paths);
-  const { faults, warnings } = checkManifests(files);
+  const { faults, warnings } = checkManifests(files, systemClock.now());
   if (output === "json") {
     process.stdout.write(`${JSON.stringify({ faults, warnings }, null, 2)}\n`);
   } else {

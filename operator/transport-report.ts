@@ -1,4 +1,5 @@
 /** Reports on one MailTransport: its status, metrics and, when something turned, an event. */
+import { REASON } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import type { Snapshot } from "../snapshot/mod.ts";
 import { type Compilation, nameOf } from "./compile.ts";
@@ -25,7 +26,7 @@ export async function reportTransport(report: TransportReport, deps: OperatorDep
   const { view, cluster, clock } = deps;
   const facts: TransportFacts = {
     object,
-    diagnostics: diagnostics.filter((one) => one.object === nameOf(object)),
+    diagnostics: ownDiagnostics(object, diagnostics),
     rollout: rollout.state,
     pods: view.pods(key),
     snapshot: snapshotFacts(report, deps),
@@ -39,6 +40,12 @@ export async function reportTransport(report: TransportReport, deps: OperatorDep
   const { metadata } = object;
   await cluster.applyStatus("MailTransport", { metadata, status: object.status }, status);
   tell(report, facts, deps);
+}
+
+/** It does exist: why it was not compiled is what its own faults say. */
+function ownDiagnostics(object: HeldObject, diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const name = nameOf(object);
+  return diagnostics.filter((one) => one.object === name && one.reason !== REASON.transportNotFound);
 }
 
 /** Seconds are enough, and what the API server keeps. */

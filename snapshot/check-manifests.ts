@@ -16,9 +16,10 @@ export interface CheckResult {
   readonly warnings: readonly Fault[];
 }
 
-export function checkManifests(files: readonly ManifestFile[]): CheckResult {
+/** `now` in ms since 1970; left out: certificates are not checked for their dates. */
+export function checkManifests(files: readonly ManifestFile[], now?: number): CheckResult {
   const loaded = parseManifests(files);
-  const located = locate(compileAll(loaded), loaded);
+  const located = locate(compileAll(loaded, now), loaded);
   const broken = new Set(loaded.broken);
   return {
     // A broken object has its faults listed already: that it would be dropped is no news.
@@ -37,13 +38,13 @@ export function locateDiagnostics(diagnostics: readonly Diagnostic[], loaded: Lo
   return locate(diagnostics, loaded).map(toFault);
 }
 
-function compileAll(loaded: LoadedManifests): Diagnostic[] {
+function compileAll(loaded: LoadedManifests, now: number | undefined): Diagnostic[] {
   const resources = loaded.resources.map(({ resource }) => resource);
   const { broken, incomplete, secrets, namespaces } = loaded;
   const transports = resources.filter(({ kind }) => kind === "MailTransport").map(qualifiedName);
   if (transports.length === 0) return resources.length === 0 ? [] : [noTransport()];
   return transports.flatMap((transport) => [
-    ...compileSnapshot({ resources, transport, broken, incomplete, secrets, namespaces }).diagnostics,
+    ...compileSnapshot({ resources, transport, broken, incomplete, secrets, namespaces, now }).diagnostics,
   ]);
 }
 
