@@ -2,7 +2,7 @@
  * Internal kinds by which a snapshot reaches the pods: TransportSnapshot (the head), SnapshotChunk (its immutable parts),
  * TransportPod (one a pod: the operator says what it shall do, the pod says what it does). Users read them only.
  *
- * One write of the head is the switch. A revision is the pair of a snapshot digest and a keys digest; its number is a label.
+ * Unknown fields are passed over: a pod may be older than the operator. One write of the head is the switch. A revision is the pair of a snapshot digest and a keys digest; its number is a label.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const Digest = matching(/^[0-9a-f]{64}$/, "sha256 as 64 hexadecimal digits")
   .describe("sha256, hexadecimal.");
 const Time = z.iso.datetime({ offset: true });
 
-const KeysRef = z.strictObject({
+const KeysRef = z.object({
   secret: DnsLabel.describe(
     "Secret in this namespace that holds certificates, keys and passwords; immutable.",
   ),
@@ -23,7 +23,7 @@ const KeysRef = z.strictObject({
 });
 export type KeysRef = z.infer<typeof KeysRef>;
 
-const Revision = z.strictObject({
+const Revision = z.object({
   revision: z.number().int().min(1).describe("Counts up; a label for people."),
   digest: Digest.describe("Digest of the snapshot: sha256 of its index chunk's text."),
   keys: KeysRef.optional().describe(
@@ -41,7 +41,7 @@ const refusalFields = {
     .describe("Objects at fault, as kind/namespace/name: they fall back to their last good form."),
 };
 
-export const TransportSnapshotSpec = z.strictObject({
+export const TransportSnapshotSpec = z.object({
   formatVersion: z.literal(1).describe("Format of index and chunks."),
   current: Revision.describe("What every pod shall serve, but for the canary."),
   canary: Revision.extend({
@@ -62,7 +62,7 @@ export const TransportSnapshotSpec = z.strictObject({
 export type TransportSnapshotSpec = z.infer<typeof TransportSnapshotSpec>;
 
 export const SnapshotChunkSpec = withRules(
-  z.strictObject({
+  z.object({
     digest: Digest.describe("sha256 of the text before compression."),
     encoding: z.literal("zstd").describe("Compression of `data`."),
     data: z.string().max(1_400_000).describe("Base64 of the compressed text."),
@@ -71,7 +71,7 @@ export const SnapshotChunkSpec = withRules(
 );
 export type SnapshotChunkSpec = z.infer<typeof SnapshotChunkSpec>;
 
-export const TransportPodSpec = z.strictObject({
+export const TransportPodSpec = z.object({
   transport: DnsLabel.describe("Name of the MailTransport in this namespace."),
   drain: z
     .boolean()
@@ -80,7 +80,7 @@ export const TransportPodSpec = z.strictObject({
 });
 export type TransportPodSpec = z.infer<typeof TransportPodSpec>;
 
-export const TransportPodStatus = z.strictObject({
+export const TransportPodStatus = z.object({
   snapshot: Revision.optional().describe("The revision in force in this pod."),
   refused: Revision.extend(refusalFields)
     .optional()
