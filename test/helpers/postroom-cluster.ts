@@ -13,7 +13,7 @@
 import { connect } from "node:net";
 import { isDeepStrictEqual } from "node:util";
 import type { Condition } from "../../crds/conditions.ts";
-import { RESOURCES, type ResourceName, resourcePath } from "../../lib/kube/paths.ts";
+import { objectKey, RESOURCES, type ResourceName, resourcePath } from "../../lib/kube/paths.ts";
 import { type ApiServer, installCrds, startApiServer } from "./api-server.ts";
 import { type PlayedCluster, playCluster, type RunningPod } from "./cluster-actors.ts";
 import { eventually } from "./eventually.ts";
@@ -60,6 +60,8 @@ export interface Postroom {
     wanted: Partial<Condition> & { readonly namespace?: string | undefined },
   ): Promise<Condition>;
   isReady(kind: ResourceName, name: string, namespace?: string): Promise<Condition>;
+  /** "kind/namespace/name" -> resourceVersion of every object but Leases: what differs was written to. */
+  versions(): Promise<ReadonlyMap<string, string>>;
   /** SMTP to a pod, EHLO said. */
   dial(pod: string, port: number): Promise<Dialogue>;
   /** Whether a pod takes connections there. */
@@ -99,6 +101,7 @@ export async function startPostroom({ args }: { readonly args?: readonly string[
     ...hand,
     ...conditionsOf(hand, () => operator.process.tail(30)),
     dial: (name, port) => openDialogue({ host: pod(name).place.address, port }),
+    versions: () => versionsOf(server),
     listens: (name, port) => takesConnections(pod(name).place.address, port),
     pod,
     kubectl: (...words) =>
@@ -176,6 +179,17 @@ function conditionsOf({ get }: Objects, tail: () => string): Conditions {
       conditions.condition(kind, name, { type: "Ready", status: "True", namespace }),
   };
   return conditions;
+}
+
+async function versionsOf({ admin }: ApiServer): Promise<Map<string, string>> {
+  const types = Object.values(RESOURCES).filter(({ kind }) => kind !== "Lease");
+  const versions = new Map<string, string>();
+  for (const type of types) {
+    for (const { metadata } of (await admin("GET", resourcePath(type))).items) {
+      versions.set(`${type.kind}/${objectKey(metadata)}`, metadata.resourceVersion);
+    }
+  }
+  return versions;
 }
 
 function takesConnections(host: string, port: number): Promise<boolean> {
