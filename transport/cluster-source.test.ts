@@ -367,6 +367,17 @@ describe("a drain", () => {
     expect(await pod.get("/readyz")).toMatchObject({ status: 200 });
   });
 
+  test("of a pod that went away with mail is not done: its last word is what its volume holds", async () => {
+    cluster.pod("hub-0");
+    cluster.head({ current: cluster.publish(1, HELD) });
+    const pod = await start();
+    await acknowledged(1);
+    await eventually(() => (status().queue as { messages: number } | undefined)?.messages === 0);
+    (await send(pod)).close();
+    await (await pod.started).stop(0);
+    expect(status()).toMatchObject({ queue: { messages: 1 }, draining: false, drained: false });
+  });
+
   test("of a pod that never had a configuration is done at once", async () => {
     cluster.pod("hub-0", { drain: true });
     await start();

@@ -26,6 +26,7 @@ export class Life {
   readonly #deps: LifeDeps;
   readonly #openers: ((rooms: Rooms) => Promise<void>)[] = [];
   readonly #stops: (() => void)[] = [];
+  readonly #quiets: (() => Promise<void>)[] = [];
   readonly #ends: (() => Promise<void>)[] = [];
   #opening: Promise<Rooms> | undefined;
   #isDraining = false;
@@ -53,6 +54,7 @@ export class Life {
   }
 
   async drain(draining: boolean): Promise<void> {
+    if (this.#isStopping) return;
     this.#isDraining = draining;
     const { smtp, queue, delivery, log } = await this.open();
     setDraining(draining, { smtp, queue, delivery, log, dispatcher: () => this.dispatcher });
@@ -66,6 +68,11 @@ export class Life {
   onStop(stop: () => void): void {
     if (this.#isStopping) stop();
     else this.#stops.push(stop);
+  }
+
+  /** Called when no mail moves any more and the queue is still open. Never rejects. */
+  onQuiet(quiet: () => Promise<void>): void {
+    this.#quiets.push(quiet);
   }
 
   /** Called last. */
@@ -86,6 +93,7 @@ export class Life {
     // Side by side, so that all of it ends within the grace.
     await Promise.all([smtp.close(graceMs), delivery.close(graceMs)]);
     await Promise.race([settled, this.#deps.clock.sleep(SETTLE_MS)]);
+    for (const quiet of this.#quiets.splice(0)) await quiet();
     await queue.close();
     await tracking.close();
   }

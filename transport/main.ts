@@ -48,6 +48,9 @@ export interface Transport {
   stop(graceMs?: number): Promise<void>;
 }
 
+/** An API server that does not take what this pod says last by then is not waited for. */
+const LAST_WORD_MS = 1000;
+
 /**
  * Starts everything; resolves when the first configuration is in force. Rejects when the state folder is in use, and when
  * a folder holds no valid MailTransport.
@@ -114,7 +117,11 @@ async function openSource(
     life.onStop(queueReport.stop);
     return queueReport.first;
   });
-  life.onStop(() => {
+  life.onQuiet(async () => {
+    await queueReport?.last();
+    await Promise.race([report.said(), clock.sleep(LAST_WORD_MS)]);
+  });
+  life.onEnd(async () => {
     report.stop();
     cluster.http.close();
   });

@@ -27,6 +27,8 @@ export interface PodReportDeps {
 export interface PodReport {
   /** Says what is true from now on; `undefined` takes a field back. */
   say(part: Partial<TransportPodStatus>): void;
+  /** Resolves when what was said stands there, or there is nowhere to say it. */
+  said(): Promise<void>;
   stop(): void;
 }
 
@@ -37,85 +39,113 @@ const LONGEST_RETRY_MS = 30_000;
 /** Begins to watch at once; nothing is written before the object is there and it is known what is in force. */
 export function openPodReport(deps: PodReportDeps): PodReport {
   const { http, namespace, pod, clock, log } = deps;
-  const place = { namespace, name: pod };
-  const type = RESOURCES.TransportPod;
-  const stopped = new AbortController();
-  let wanted: Partial<TransportPodStatus> | undefined;
-  /** As it stands there, as far as known; undefined: there is no object. */
-  let live: Live | undefined;
-  /** What was said last, and what the API server made of it: a field that somebody else holds stays there. */
-  let taken: { readonly said: string; readonly stands: string } | undefined;
+  const status = new WrittenStatus(deps);
   let drain = false;
-  let isWriting = false;
+  const reflector = startReflector({
+    ...{ http, clock, log, namespace, type: RESOURCES.TransportPod },
+    fieldSelector: `metadata.name=${pod}`,
+    transform: (object: KubeObject) => ({ ...liveOf(object), drain: wantsDrain(object) }),
+    onChange({ now }) {
+      status.seen(now);
+      if (now === undefined || now.drain === drain) return;
+      drain = now.drain;
+      deps.onDrain(drain);
+    },
+  });
+  return {
+    say: (part) => status.say(part),
+    said: () => status.written,
+    stop() {
+      status.stop();
+      reflector.stop();
+    },
+  };
+}
 
-  const differs = () => {
+/** The status as this pod wants it, and as it stands in the cluster. */
+class WrittenStatus {
+  readonly #deps: PodReportDeps;
+  readonly #stopped = new AbortController();
+  #wanted: Partial<TransportPodStatus> | undefined;
+  /** As far as known; undefined: there is no object. */
+  #live: Live | undefined;
+  /** What was said last, and what the API server made of it: a field that somebody else holds stays there. */
+  #taken: { readonly said: string; readonly stands: string } | undefined;
+  #isWriting = false;
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(deps: PodReportDeps) {
+    this.#deps = deps;
+  }
+
+  /** Resolves when nothing is being written. */
+  get written(): Promise<void> {
+    return this.#written;
+  }
+
+  say(part: Partial<TransportPodStatus>): void {
+    this.#wanted = { draining: false, drained: false, ...this.#wanted, ...part };
+    this.#write();
+  }
+
+  seen(object: Live | undefined): void {
+    const live = this.#live;
+    if (object === undefined || live === undefined || live.uid !== object.uid || isNewer(object, live))
+      this.#live = object;
+    this.#write();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  #differs(): boolean {
+    const [wanted, live, taken] = [this.#wanted, this.#live, this.#taken];
     if (wanted === undefined || live === undefined || !isWorthSaying(wanted)) return false;
     const [said, stands] = [canonicalJson(wanted), canonicalJson(live.status)];
     return said !== stands && !(said === taken?.said && stands === taken.stands);
-  };
-  const writeOnce = async () => {
-    const said = canonicalJson(wanted);
-    const body = { apiVersion: apiVersion(type), kind: type.kind, metadata: place, status: wanted };
-    const answer = await http.request({
+  }
+
+  #write(): void {
+    if (!this.#isWriting) this.#written = this.#writeAll();
+  }
+
+  async #writeAll(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { signal } = this.#stopped;
+    this.#isWriting = true;
+    for (let pauseMs = FIRST_RETRY_MS; this.#differs() && !signal.aborted; ) {
+      try {
+        await this.#writeOnce();
+        pauseMs = FIRST_RETRY_MS;
+      } catch (cause) {
+        if (signal.aborted) break;
+        log.warn({ cause: String(cause), retryMs: pauseMs }, "status of this pod not written");
+        await clock.sleep(pauseMs, signal).catch(() => {});
+        pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS);
+      }
+    }
+    this.#isWriting = false;
+  }
+
+  async #writeOnce(): Promise<void> {
+    const { http, namespace, pod } = this.#deps;
+    const type = RESOURCES.TransportPod;
+    const place = { namespace, name: pod };
+    const said = canonicalJson(this.#wanted);
+    const answer = await http.request<KubeObject>({
       method: "PATCH",
       path: resourcePath(type, { ...place, subresource: "status" }),
       query: { fieldManager: FIELD_MANAGER, force: true },
       contentType: "application/apply-patch+yaml",
-      body,
-      signal: stopped.signal,
+      body: { apiVersion: apiVersion(type), kind: type.kind, metadata: place, status: this.#wanted },
+      signal: this.#stopped.signal,
     });
     const now = liveOf(answer);
-    taken = { said, stands: canonicalJson(now.status) };
+    this.#taken = { said, stands: canonicalJson(now.status) };
     // The object may be gone by now, or another one have its name.
-    if (live !== undefined && isNewer(now, live)) live = now;
-  };
-  const write = async () => {
-    if (isWriting) return;
-    isWriting = true;
-    for (let pauseMs = FIRST_RETRY_MS; differs() && !stopped.signal.aborted; ) {
-      try {
-        await writeOnce();
-        pauseMs = FIRST_RETRY_MS;
-      } catch (cause) {
-        if (stopped.signal.aborted) break;
-        log.warn({ cause: String(cause), retryMs: pauseMs }, "status of this pod not written");
-        await clock.sleep(pauseMs, stopped.signal).catch(() => {});
-        pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS);
-      }
-    }
-    isWriting = false;
-  };
-  const seen = (object: (Live & { readonly drain: boolean }) | undefined) => {
-    if (object === undefined) {
-      live = undefined;
-      return;
-    }
-    if (live === undefined || live.uid !== object.uid || isNewer(object, live)) live = object;
-    if (object.drain !== drain) {
-      drain = object.drain;
-      deps.onDrain(drain);
-    }
-    void write();
-  };
-  const reflector = startReflector({
-    ...{ http, clock, log, namespace, type },
-    fieldSelector: `metadata.name=${pod}`,
-    transform: (object: KubeObject) => ({
-      ...liveOf(object),
-      drain: wantsDrain(object),
-    }),
-    onChange: ({ now }) => seen(now),
-  });
-  return {
-    say(part) {
-      wanted = { draining: false, drained: false, ...wanted, ...part };
-      void write();
-    },
-    stop() {
-      stopped.abort();
-      reflector.stop();
-    },
-  };
+    if (this.#live !== undefined && isNewer(now, this.#live)) this.#live = now;
+  }
 }
 
 interface Live {

@@ -75,3 +75,14 @@ test.each([
   await clock.advance(10_000);
   expect(said.at(-1)).toMatchObject({ draining: false, drained: false });
 });
+
+test("the last figures are said at the end, however lately others were, and none after them", async () => {
+  const facts = { rows: [] as QueueSummary[], draining: false, sessions: 1 };
+  const { clock, said, report } = await start(facts);
+  facts.rows = [row("Delivery", 2)];
+  report.stop();
+  await report.last();
+  expect(said.at(-1)?.queue).toMatchObject({ messages: 2 });
+  await clock.advance(60_000);
+  expect(said).toHaveLength(2);
+});

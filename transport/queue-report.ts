@@ -2,7 +2,8 @@
  * QueueReport: how much mail lies on this pod's volume, and whether a drain is done.
  *
  * A drain is done when no message is left, those set aside included (they would be lost with the volume), and no session
- * is open that could bring one. That is said at once; figures only when they changed, and at most every ten seconds.
+ * is open that could bring one. That is said at once; figures only when they changed, at most every ten seconds, and at
+ * the end: what stands there while the pod is away is what its volume holds.
  *
  * @module
  */
@@ -25,6 +26,8 @@ export interface QueueReport {
   readonly first: Promise<void>;
   /** Something changed that is worth a look now. */
   look(): void;
+  /** Says what is there at the end, and nothing after it. Resolves when it is said. */
+  last(): Promise<void>;
   stop(): void;
 }
 
@@ -43,19 +46,24 @@ export function startQueueReport(deps: QueueReportDeps): QueueReport {
   let wasDrained = false;
   let wasDraining = false;
 
-  const look = async () => {
+  const measure = async () => {
     const draining = deps.isDraining();
     // Sessions first: one that ends after this look can have brought no message unseen.
     const isQuiet = deps.sessions() === 0;
     const figures = figuresOf(await queue.summary());
     const drained = draining && isQuiet && figures.messages === 0 && figures.setAside === 0;
+    return { queue: figures, draining, drained };
+  };
+  const look = async () => {
+    const seen = await measure();
+    const { draining, drained } = seen;
     const mustSay = drained !== wasDrained || draining !== wasDraining;
     if (stopped.signal.aborted || !(mustSay || clock.now() - saidAt >= FIGURES_EVERY_MS)) return;
     [saidAt, wasDrained, wasDraining] = [clock.now(), drained, draining];
-    say({ queue: figures, draining, drained });
+    say(seen);
   };
-  const lookSafely = () =>
-    look().catch((cause: unknown) => log.warn({ cause: String(cause) }, "queue figures not read"));
+  const notRead = (cause: unknown) => log.warn({ cause: String(cause) }, "queue figures not read");
+  const lookSafely = () => look().catch(notRead);
   const first = lookSafely();
   const run = async () => {
     for (await first; !stopped.signal.aborted; await lookSafely()) {
@@ -68,6 +76,10 @@ export function startQueueReport(deps: QueueReportDeps): QueueReport {
   return {
     first,
     look: () => wake.abort(),
+    last() {
+      stopped.abort();
+      return measure().then(say).catch(notRead);
+    },
     stop: () => stopped.abort(),
   };
 }
