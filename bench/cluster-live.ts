@@ -64,6 +64,7 @@ const senders = PODS.map((pod) => sendTo(pod));
 await until(() => messageMs.length > 300);
 messageMs.length = 0;
 
+const known = new Map(PODS.map((pod) => [pod, inForce(pod).length]));
 const before = await counts();
 const [first, all]: [number[], number[]] = [[], []];
 const patchMs: number[] = [];
@@ -75,6 +76,8 @@ for (let n = 1; n <= CHANGES; n += 1) {
   await ground.patch("TransportRule", ruleName(n), { actions: { setHeader: header(n) } });
   patchMs.push(performance.now() - start);
   await until(() => shown.size === PODS.length);
+  // So that no line of this change is taken for one of the next.
+  await until(() => PODS.every((pod) => inForce(pod).length > n + (known.get(pod) ?? 0) - 1));
   const times = [...shown.values()].map((time) => time - start);
   stages.push(stagesOf(start));
   first.push(Math.min(...times));
@@ -123,22 +126,15 @@ process.exit(failed === 0 ? 0 : 1);
 
 /** ms from the PATCH to each stage, as the logs of the operator and the pods have it. */
 function stagesOf(start: number): readonly number[] {
-  const times = (lines: readonly LogLine[], msg: string) =>
-    lines
-      .slice(-100)
-      .filter((line) => line.msg === msg)
-      .map((line) => ({ at: Date.parse(String(line.time)) - performance.timeOrigin - start, line }))
-      .filter(({ at }) => at > 0);
-  const heads = times(operator.process.lines, "head written");
-  const inForce = PODS.flatMap((pod) =>
-    times(cluster.pod(pod)?.process.lines ?? [], "configuration in force").map(({ at }) => at),
-  );
-  return [
-    heads.find(({ line }) => line.canary !== undefined)?.at ?? Number.NaN,
-    Math.min(...inForce),
-    heads.find(({ line }) => line.canary === undefined)?.at ?? Number.NaN,
-    Math.max(...inForce),
-  ];
+  const timeOf = (line: LogLine | undefined) =>
+    Date.parse(String(line?.time)) - performance.timeOrigin - start;
+  const heads = operator.process.lines.filter(({ msg }) => msg === "head written").slice(-2);
+  const switched = PODS.map((pod) => timeOf(inForce(pod).at(-1)));
+  return [timeOf(heads[0]), Math.min(...switched), timeOf(heads[1]), Math.max(...switched)];
+}
+
+function inForce(pod: string): readonly LogLine[] {
+  return (cluster.pod(pod)?.process.lines ?? []).filter(({ msg }) => msg === "configuration in force");
 }
 
 /** Progress, apart from the figures. */

@@ -1,15 +1,16 @@
 /**
  * Children: the status of every connector, domain and rule, from the verdicts of the transports they attach to.
  *
- * An object whose facts are what they were last time costs one comparison; one changed rule is one write.
+ * An object whose facts are what they were last time costs one comparison; one changed rule is one write. While nothing
+ * that they are judged by has changed, they are not looked at: pods speak often.
  *
  * @module
  */
 import { REASON } from "../crds/conditions.ts";
 import type { AnyResource } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
-import { canonicalJson } from "../snapshot/mod.ts";
-import { type Compilation, nameOf } from "./compile.ts";
+import { canonicalJson, sameItems } from "../snapshot/mod.ts";
+import { type Compilation, nameOf, readingOf } from "./compile.ts";
 import { childStatus } from "./status.ts";
 import type { ChildFacts, HeldObject, ProgrammedFacts, ResourceStatus, RolloutState } from "./types.ts";
 import { type ClusterView, OUR_KINDS } from "./view.ts";
@@ -41,11 +42,16 @@ const CHILD_KINDS = OUR_KINDS.filter((kind) => kind !== "MailTransport");
 export function createChildReport({ view, verdicts, put }: ChildReportDeps): ChildReport {
   /** uid -> facts it was last judged by. */
   let seen = new Map<string, string>();
+  let before: readonly unknown[] = [];
   return {
     run(now) {
       const next = new Map<string, string>();
       const transports = [...view.objects("MailTransport")].map(({ key }) => key);
-      for (const object of CHILD_KINDS.flatMap((kind) => [...view.objects(kind)])) {
+      const objects = CHILD_KINDS.flatMap((kind) => [...view.objects(kind)]);
+      const depends = [...transports, ...basisOf(verdicts), ...objects.map(readingOf)];
+      if (sameItems(before, depends)) return;
+      before = depends;
+      for (const object of objects) {
         const facts = factsOf(object, { transports, verdicts, now });
         if (isTooEarly(facts, verdicts)) continue;
         const signature = signatureOf(facts);
@@ -58,6 +64,15 @@ export function createChildReport({ view, verdicts, put }: ChildReportDeps): Chi
   };
 }
 
+/** All that children see of the verdicts. Pods that come round one by one change nothing for them. */
+function basisOf(verdicts: ReadonlyMap<string, Verdict>): readonly unknown[] {
+  return [...verdicts].flatMap(([name, { compiled, served, rollout, refusals }]) => {
+    const phase = rollout.phase === "Canary" ? "Waiting" : rollout.phase;
+    const refused = rollout.phase === "Refused" ? [rollout.refused.pod, rollout.refused.message] : [];
+    return [name, compiled, served, phase, ...refused, ...[...refusals].flat()];
+  });
+}
+
 /**
  * A verdict on an earlier form says nothing of this one: what stands there, of an earlier generation, stays until the next.
  * And a new leader knows nothing before it has reconciled: what its predecessor said stays until then.
@@ -66,7 +81,7 @@ function isTooEarly({ object, transports }: ChildFacts, verdicts: ReadonlyMap<st
   const { uid = "", generation } = object.metadata;
   return transports.some(({ name }) => {
     const verdict = verdicts.get(name);
-    if (verdict === undefined) return object.status?.observedGeneration !== undefined;
+    if (verdict === undefined) return object.status?.conditions !== undefined;
     return verdict.compiled !== undefined && verdict.compiled.generations.get(uid) !== generation;
   });
 }

@@ -2,7 +2,7 @@
  * Compiles one transport from what the view holds: the same code, and so the same verdict, as `postroom check`.
  *
  * In: the view, the Secrets, the last good snapshot. Out: snapshot, chunks, diagnostics by object. Memory makes an
- * unchanged object cost nothing.
+ * unchanged object cost nothing; when nothing changed at all, as after most words of a pod, the last result is returned.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import {
   type CompileResult,
   compileSnapshot,
   entriesByObject,
+  type Last,
   type Secrets,
   type Snapshot,
 } from "../snapshot/mod.ts";
@@ -40,24 +41,44 @@ export interface CompileRequest {
   /** ms since 1970. */
   readonly now: number;
   readonly memory: CompileMemory;
+  readonly last: Last<CompileOutcome>;
 }
 
-/** undefined: there is no MailTransport that could be compiled; the diagnostics say why. */
-export function compileTransport(
-  view: ClusterView,
-  request: CompileRequest,
-): {
+export interface CompileOutcome {
+  /** undefined: there is no MailTransport that could be compiled; the diagnostics say why. */
   readonly compiled: Compilation | undefined;
   readonly diagnostics: readonly Diagnostic[];
-} {
-  const { resources, broken, generations } = gather(view, request.refused);
+}
+
+/** Certificates expire while nothing else changes. */
+const LOOK_AGAIN_MS = 60_000;
+
+export function compileTransport(view: ClusterView, request: CompileRequest): CompileOutcome {
+  const { lastGood, secrets, refused, now, last } = request;
+  const objects = OUR_KINDS.flatMap((kind) => [...view.objects(kind)]);
+  const namespaces = view.namespaces();
+  const depends = [
+    lastGood,
+    Math.floor(now / LOOK_AGAIN_MS),
+    ...[secrets, namespaces, refused].flatMap((map) => (map === undefined ? [map] : [...map].flat())),
+    ...objects.map(readingOf),
+  ];
+  return last.of(depends, () => compileObjects(objects, namespaces, request));
+}
+
+function compileObjects(
+  objects: readonly HeldObject[],
+  namespaces: ReturnType<ClusterView["namespaces"]>,
+  request: CompileRequest,
+): CompileOutcome {
+  const { resources, broken, generations } = gather(objects, request.refused);
   const { snapshot, packed, diagnostics } = compileSnapshot({
     resources,
     broken,
     transport: request.transport,
     previous: request.lastGood,
     secrets: request.secrets,
-    namespaces: view.namespaces(),
+    namespaces,
     now: request.now,
     memory: request.memory,
   });
@@ -73,20 +94,28 @@ export function compileTransport(
 }
 
 /** What exists and is right, and the names of what exists and is not. */
-function gather(view: ClusterView, refused: ReadonlyMap<string, number>) {
+function gather(objects: readonly HeldObject[], refused: ReadonlyMap<string, number>) {
   const resources: AnyResource[] = [];
   const broken: string[] = [];
   const generations = new Map<string, number | undefined>();
-  for (const kind of OUR_KINDS) {
-    for (const held of view.objects(kind)) {
-      const name = nameOf(held);
-      generations.set(held.metadata.uid ?? "", held.metadata.generation);
-      const isRefused = refused.has(name) && refused.get(name) === held.metadata.generation;
-      if (held.resource === undefined || isRefused) broken.push(name);
-      else resources.push(held.resource);
-    }
+  for (const held of objects) {
+    const { resource, metadata } = held;
+    generations.set(metadata.uid ?? "", metadata.generation);
+    const isRefused = refused.size > 0 && isNamed(held, refused);
+    if (resource === undefined || isRefused) broken.push(nameOf(held));
+    else resources.push(resource);
   }
   return { resources, broken, generations };
+}
+
+function isNamed(held: HeldObject, refused: ReadonlyMap<string, number>): boolean {
+  const { generation } = held.metadata;
+  return generation !== undefined && refused.get(nameOf(held)) === generation;
+}
+
+/** One value for each reading of an object: another one after an edit, the same one after a write of its status. */
+export function readingOf({ resource, faults }: HeldObject): object {
+  return resource ?? faults;
 }
 
 /** kind/namespace/name, as a Diagnostic names its object. */

@@ -15,11 +15,13 @@ import {
   decodeChunk,
   entriesByObject,
   indexDigests,
+  Last,
   type Snapshot,
   UnpackMemory,
   unpackSnapshot,
 } from "../snapshot/mod.ts";
 import type { Cluster, Home } from "./cluster.ts";
+import type { CompileOutcome } from "./compile.ts";
 import type { HeldHead } from "./held.ts";
 import { type HeldKeys, readKeysSecret } from "./keys.ts";
 
@@ -27,6 +29,7 @@ export interface TransportMemory {
   /** uid of the MailTransport this is about. */
   readonly uid: string;
   readonly compile: CompileMemory;
+  readonly compiled: Last<CompileOutcome>;
   readonly unpack: UnpackMemory;
   /** As written last; the view may lag behind. */
   head: HeldHead | undefined;
@@ -65,6 +68,7 @@ export async function restoreMemory(
   const memory: TransportMemory = {
     uid,
     compile: new CompileMemory(),
+    compiled: new Last(),
     unpack: new UnpackMemory(),
     head,
     lastGood: undefined,

@@ -137,6 +137,7 @@ async function compile({ key, memory, isDeleting }: Round, deps: OperatorDeps): 
     refused,
     now: clock.now(),
     memory: memory.compile,
+    last: memory.compiled,
   };
   const known = memory.secretNames;
   const found = known && secrets.contents(known);

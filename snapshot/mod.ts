@@ -14,6 +14,7 @@ export { CompileMemory } from "./compile-memory.ts";
 export { createDomainTable, type DomainTable, type RecipientRecord } from "./domain-table.ts";
 export { entriesByObject } from "./entries.ts";
 export { PackMemory, packSnapshot } from "./pack.ts";
+export { Last, sameItems } from "./recall.ts";
 export type {
   AcceptedDomainEntry,
   ReceiveConnectorEntry,
