@@ -14,7 +14,12 @@ const Condition = z.strictObject({
 });
 
 const observed = {
-  observedGeneration: count("metadata.generation that was looked at last.").optional(),
+  observedGeneration: z
+    .number()
+    .int()
+    .min(-1)
+    .optional()
+    .describe("metadata.generation that was looked at last; -1: none was."),
   conditions: z
     .array(Condition)
     .max(16)
@@ -22,6 +27,9 @@ const observed = {
     .optional()
     .describe("Accepted, ResolvedRefs, Programmed and their summary Ready; others only while they are True."),
 };
+
+/** kstatus (Helm, Flux, kubectl) takes an object without a status for finished. */
+const UNSEEN = { observedGeneration: -1 };
 
 export const ResourceStatusSchema = z
   .strictObject({
@@ -33,6 +41,7 @@ export const ResourceStatusSchema = z
       .optional()
       .describe("namespace/name of the MailTransports it attaches to."),
   })
+  .default(UNSEEN)
   .describe("What the operator says of it.");
 
 export const TransportStatusSchema = z
@@ -64,4 +73,5 @@ export const TransportStatusSchema = z
       .optional()
       .describe("What the queues of all pods hold."),
   })
+  .default(UNSEEN)
   .describe("What the operator says of it and its pods.");

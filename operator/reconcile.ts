@@ -30,6 +30,9 @@ export interface Reconciler {
 /** The view is rarely further behind than this. */
 const LAG_MS = 100;
 
+/** Nobody tells that a foreign object in the way is gone. */
+const FAULT_MS = 10_000;
+
 /** One transport in one reconciliation. */
 interface Round {
   readonly key: string;
@@ -81,7 +84,8 @@ async function reconcile(round: Round, deps: OperatorDeps): Promise<{ againAfter
   deps.reportChildren();
   if (isDeleting && drain.finished && !(await letGo(round, deps))) return { againAfterMs: LAG_MS };
   await collectGarbage(round, deps);
-  return { againAfterMs: isRefusedAnew ? 0 : rollout.againAfterMs };
+  const laterMs = rollout.againAfterMs ?? (faults.length > 0 ? FAULT_MS : undefined);
+  return { againAfterMs: isRefusedAnew ? 0 : laterMs };
 }
 
 /** A MailTransport of the same name that was deleted and made anew begins from nothing. */
