@@ -9,7 +9,7 @@ import { type MailCluster, openMailCluster, PATIENT_LEASE } from "../helpers/mai
 import { type OperatorProcess, startOperator } from "../helpers/operator-process.ts";
 
 /** How long each fault lasts. */
-const FAULT_MS = 2000;
+const FAULT_MS = 1000;
 
 describe.skipIf(kubeAssets() === undefined)("an operator whose API server fails", () => {
   let mail: MailCluster;

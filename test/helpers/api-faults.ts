@@ -44,7 +44,7 @@ function answers(name: string, rule: FaultRule): ApiFault {
       const inForce = proxy.answer(rule);
       proxy.line.reset();
       return {
-        met: async () => void (await eventually(() => inForce.given > 2)),
+        met: async () => void (await eventually(() => inForce.given > 0)),
         end: async () => inForce.end(),
       };
     },

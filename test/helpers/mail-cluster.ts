@@ -83,16 +83,20 @@ export async function openMailCluster(options: ApiServerOptions = {}): Promise<M
 
   const put: MailCluster["put"] = async (kind, name, spec) => {
     const body = { apiVersion: "postroom.dev/v1alpha1", kind, metadata: { name }, spec };
-    await server.admin("PATCH", `${base}/${PLURALS[kind]}/${name}?fieldManager=test&force=true`, {
-      body: JSON.stringify(body),
-      contentType: "application/apply-patch+yaml",
-    });
+    const path = `${base}/${PLURALS[kind]}/${name}?fieldManager=test&force=true`;
+    const call = { body: JSON.stringify(body), contentType: "application/apply-patch+yaml" };
+    // An API server that has just started answers 429 for custom resources.
+    await eventually(() => server.admin("PATCH", path, call));
   };
   for (const [kind, name, spec] of objectsOf(sink.port)) await put(kind, name, spec);
   return {
     ...{ server, account, namespace, cluster, podProxy, sink, put },
     async remove(kind, name) {
-      await server.admin("DELETE", `${base}/${PLURALS[kind]}/${name}`).catch(unless("NotFound"));
+      const path = `${base}/${PLURALS[kind]}/${name}`;
+      await eventually(async () => {
+        await server.admin("DELETE", path).catch(unless("NotFound"));
+        return true;
+      });
     },
     async rcpt(pod, recipient) {
       const host = await addressOf(cluster, pod);
