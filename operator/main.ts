@@ -52,6 +52,8 @@ export interface Operator {
 /** One edit is often several events: they are one reconciliation, and a flood of them is one each half second. */
 const DEBOUNCE_MS = 20;
 const MAX_DEBOUNCE_MS = 500;
+/** What is mended in the cluster is seen within half a minute, without an event that says so. */
+const BACKOFF = { firstMs: 10, maxMs: 30_000 };
 /** For what runs when the process is told to end. */
 const STOP_MS = 5000;
 /** One transport that hangs holds up no other. */
@@ -185,6 +187,7 @@ function openQueue(deps: OperatorDeps, isLeading: () => boolean): WorkQueue {
     concurrency: TRANSPORTS_AT_ONCE,
     debounceMs: DEBOUNCE_MS,
     maxDebounceMs: MAX_DEBOUNCE_MS,
+    backoff: BACKOFF,
     onRun({ tookMs, failed }) {
       metrics.reconciles.inc({ outcome: failed ? "failed" : "done" });
       metrics.reconcileSeconds.observe(tookMs / 1000);
