@@ -1,12 +1,13 @@
 /** A pod that the cluster feeds, whole: heads, chunks, keys, refusals, the disk, the drain. The API server is a small fake. */
 import { readdir, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { createServer, Server } from "node:net";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeCertificate } from "../lib/certificate.ts";
 import { type ClusterPod, type ClusterPodOptions, startClusterPod } from "../test/helpers/cluster-pod.ts";
 import { eventually } from "../test/helpers/eventually.ts";
 import { type FakeCluster, pathOf, startFakeCluster } from "../test/helpers/fake-cluster.ts";
+import { freePort } from "../test/helpers/free-port.ts";
 import { openDialogue } from "../test/helpers/smtp-dialogue.ts";
 import { BASIC } from "../test/helpers/transport.ts";
 
@@ -215,6 +216,21 @@ describe("a refused revision", () => {
     cluster.head({ current: cluster.publish(3, named, { secrets: { "default/mx": two } }) });
     await acknowledged(3);
     expect(pod.logs.filter(({ msg }) => msg === "configuration in force")).toHaveLength(2);
+  });
+
+  test("is none for which the machine lacked something: it is in force when the machine has it", async () => {
+    const pod = await started();
+    const port = await freePort();
+    const listen = vi.spyOn(Server.prototype, "listen").mockImplementationOnce(function (this: Server) {
+      const lacking = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+      process.nextTick(() => this.emit("error", lacking));
+      return this;
+    });
+    cluster.head({ current: cluster.publish(2, BASIC.replace("port: 0}", `port: ${port}}`)) });
+    await acknowledged(2);
+    listen.mockRestore();
+    expect(status().refused).toBeUndefined();
+    expect(pod.logs.filter(({ msg }) => /^configuration not applied/.test(String(msg)))).toHaveLength(1);
   });
 
   test("is not tried again while the head names it, and is when the head names it anew", async () => {

@@ -121,6 +121,12 @@ class ClusterSource implements ConfigurationSource {
     } else this.#settleRefusal(offered, outcome);
   }
 
+  failed(message: string): void {
+    const { revision } = this.#offered?.revision ?? {};
+    this.#waitsFor = `revision ${revision} cannot be tried: ${message}`;
+    this.#askAgain();
+  }
+
   watch(changed: () => void): () => void {
     this.#changed = changed;
     changed();

@@ -38,6 +38,8 @@ export interface ConfigurationSource {
   read(inForce: Configuration | undefined): Promise<Offer | undefined>;
   /** What became of the last offer, or of a read that was refused. */
   settled(outcome: Outcome): void;
+  /** The last offer could not be tried, for a reason that is not its own: it is offered again later. */
+  failed(message: string): void;
   /** Calls `changed` when read() may have something new; the result stops it. */
   watch(changed: () => void): () => void;
   /** Why there is nothing to offer, for people. */
@@ -53,4 +55,9 @@ export class RefusedError extends Error implements Refusal {
     super(message, options);
     this.objects = options.objects ?? [];
   }
+}
+
+/** What is offered could not be tried, and may well do later: too many files are open, or no memory is left. */
+export class PassingError extends Error {
+  override readonly name = "PassingError";
 }

@@ -68,9 +68,10 @@ export async function openFolderSource(
         throw new RefusedError("Cannot start: no MailTransport is in force, see the faults above");
       warned = warnOfIgnored(resources, snapshot, { log, warned });
       const { digest, chunks } = packed;
-      return { snapshot, secrets, keep: { digest, digests: chunks.keys(), texts: chunks } };
+      return { snapshot, secrets, keep: { digest, digests: [...chunks.keys()], texts: chunks } };
     },
     settled: () => {},
+    failed: () => {},
     watch: (changed) => folder.watch(changed),
     waitsFor: () => "there is no MailTransport in the manifests",
   };

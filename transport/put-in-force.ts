@@ -12,7 +12,7 @@ import { parseNextHopKey } from "../mail/next-hop.ts";
 import { formatReply } from "../mail/reply.ts";
 import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import type { AgentTrace } from "./agents/mod.ts";
-import { type Configuration, RefusedError } from "./configuration-source.ts";
+import { type Configuration, PassingError, RefusedError } from "./configuration-source.ts";
 import type { Delivery } from "./delivery/mod.ts";
 import { type Dispatcher, leadsTo } from "./dispatch.ts";
 import { buildPipeline, type Pipeline, type PipelineDeps } from "./pipeline.ts";
@@ -43,12 +43,10 @@ export async function putInForce(
 ): Promise<readonly Diagnostic[]> {
   const pipeline = buildPipeline(next.snapshot, next.secrets, deps.pipelineDeps, deps.inForce());
   const prepared = await deps.smtp.prepare({ ...next, domains: pipeline.domains });
-  const refused = deps.wholly ? prepared.diagnostics.filter(({ reason }) => REFUSED.has(reason)) : [];
-  if (refused.length > 0) {
+  const fault = deps.wholly ? faultOf(prepared.diagnostics) : undefined;
+  if (fault !== undefined) {
     await prepared.drop();
-    const objects = [...new Set(refused.map(({ object }) => object))];
-    const words = refused.map(({ object, path, message }) => `${object} ${path}: ${message}`);
-    throw new RefusedError(words.join("; "), { objects });
+    throw fault;
   }
   deps.swap(pipeline);
   prepared.take();
@@ -62,6 +60,17 @@ export async function putInForce(
   return prepared.diagnostics;
 }
 
+/** Why it cannot be in force whole. A machine that lacks something now refuses nothing for good. */
+function faultOf(diagnostics: readonly Diagnostic[]): Error | undefined {
+  const wordsOf = (some: readonly Diagnostic[]) =>
+    some.map(({ object, path, message }) => `${object} ${path}: ${message}`).join("; ");
+  const lacking = diagnostics.filter(({ reason }) => reason === "OutOfResources");
+  if (lacking.length > 0) return new PassingError(wordsOf(lacking));
+  const refused = diagnostics.filter(({ reason }) => REFUSED.has(reason));
+  const objects = [...new Set(refused.map(({ object }) => object))];
+  return refused.length > 0 ? new RefusedError(wordsOf(refused), { objects }) : undefined;
+}
+
 /** Unreachable mail is routed again; next hops whose connector or its Secrets changed are tried now. */
 async function wakeWaiting(
   next: Configuration,
@@ -71,14 +80,12 @@ async function wakeWaiting(
   const { queue, delivery } = deps;
   await queue.retry({ queue: "Unreachable" }, { resubmit: true });
   if (before === undefined) return;
-  const old = connectorTexts(before);
-  const now = connectorTexts(next);
-  const isChanged = (name: string) => old.get(name) !== now.get(name);
-  if (![...old.keys(), ...now.keys()].some(isChanged)) return;
-  const connectors = new Map(next.snapshot.sendConnectors.map((connector) => [connector.name, connector]));
+  const changed = changedConnectors(before, next);
+  if (changed.size === 0) return;
+  const connectors = byName(next);
   for (const row of await queue.summary()) {
     const hop = parseNextHopKey(row.nextHop);
-    if (row.queue !== "Delivery" || !isChanged(hop.connector)) continue;
+    if (row.queue !== "Delivery" || !changed.has(hop.connector)) continue;
     delivery.reset(row.nextHop);
     const resubmit = !leadsTo(connectors.get(hop.connector), hop);
     await queue.retry({ queue: "Delivery", nextHop: row.nextHop }, { resubmit });
@@ -86,14 +93,30 @@ async function wakeWaiting(
   }
 }
 
-/** All that a delivery through each connector depends on, to be compared. Held for the moment of the change only. */
-function connectorTexts({ snapshot, secrets }: Configuration): ReadonlyMap<string, string> {
-  const text = (connector: SendConnectorEntry) => {
-    const { tls, auth } = connector;
-    const names = [tls.ca, tls.clientCertificate, auth?.secret];
-    return JSON.stringify([connector, names.map((name) => name && secrets.get(name))]);
+/** Names of those that came, went, or lead elsewhere now. */
+function changedConnectors(before: Configuration, next: Configuration): ReadonlySet<string> {
+  const [old, now] = [byName(before), byName(next)];
+  const isSame = (name: string) => {
+    const [a, b] = [old.get(name), now.get(name)];
+    return a !== undefined && b !== undefined && isDeeplyEqual(dependsOn(a, before), dependsOn(b, next));
   };
-  return new Map(snapshot.sendConnectors.map((connector) => [connector.name, text(connector)]));
+  return new Set([...old.keys(), ...now.keys()].filter((name) => !isSame(name)));
+}
+
+function byName({ snapshot }: Configuration): ReadonlyMap<string, SendConnectorEntry> {
+  return new Map(snapshot.sendConnectors.map((connector) => [connector.name, connector]));
+}
+
+/** All that a delivery through a connector depends on. */
+function dependsOn(connector: SendConnectorEntry, { secrets }: Configuration): readonly unknown[] {
+  const { tls, auth } = connector;
+  const names = [tls.ca, tls.clientCertificate, auth?.secret];
+  return [connector, ...names.map((name) => name && secrets.get(name))];
+}
+
+/** What did not change is mostly the very same object, and is not looked into. */
+function isDeeplyEqual(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.every((one, at) => one === b[at] || JSON.stringify(one) === JSON.stringify(b[at]));
 }
 
 /** Agents' runs as metrics; verdicts on a message as AGENTINFO. */

@@ -15,10 +15,12 @@ import type { Secrets, Snapshot } from "../snapshot/mod.ts";
 import {
   type Configuration,
   type ConfigurationSource,
-  type Offer,
+  PassingError,
   RefusedError,
 } from "./configuration-source.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
+import type { Keeping, SnapshotStore } from "./snapshot-store.ts";
+
+const KEEP_AGAIN_MS = 30_000;
 
 export interface ReloadDeps {
   readonly source: ConfigurationSource;
@@ -50,6 +52,9 @@ export function createReload(deps: ReloadDeps): Reload {
   let turn: Promise<void> = Promise.resolve();
   let stopWatching = () => {};
   let isStopped = false;
+  const keeper = createKeeper(deps, (write) => {
+    turn = turn.then(write);
+  });
 
   const once = async () => {
     const began = clock.now();
@@ -64,7 +69,7 @@ export function createReload(deps: ReloadDeps): Reload {
         log.warn({ object: fault.object, field: fault.path, reason: fault.reason }, fault.message);
       current = { snapshot, secrets };
     }
-    await keep(offer, deps);
+    await keeper.keep(offer.keep);
     source.settled({ inForce: true });
     first.resolve();
     const digest = snapshot.digest.slice(0, 12);
@@ -83,6 +88,7 @@ export function createReload(deps: ReloadDeps): Reload {
     const instead = current === undefined ? "there is none yet" : "the last one stays";
     log.error({ cause: messageOf(cause) }, `configuration not applied, ${instead}`);
     if (refused) source.settled({ inForce: false, message: refused.message, objects: refused.objects });
+    else source.failed(messageOf(cause));
   };
   const run = () => {
     if (isStopped) return turn;
@@ -102,6 +108,7 @@ export function createReload(deps: ReloadDeps): Reload {
     },
     stop() {
       isStopped = true;
+      keeper.stop();
       stopWatching();
     },
   };
@@ -109,7 +116,7 @@ export function createReload(deps: ReloadDeps): Reload {
 
 /** It cannot be built, bound or loaded: that is its own fault. */
 function refuse(cause: unknown): never {
-  if (cause instanceof RefusedError) throw cause;
+  if (cause instanceof RefusedError || cause instanceof PassingError) throw cause;
   throw new RefusedError(messageOf(cause), { cause });
 }
 
@@ -117,14 +124,44 @@ function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** A disk that takes nothing undoes no change: it is in force, and a restart begins with an older one. */
-async function keep({ keep: keeping }: Offer, { store, log }: ReloadDeps): Promise<void> {
-  if (keeping === undefined) return;
-  try {
-    await store.keep(keeping);
-  } catch (cause) {
-    log.error({ cause: String(cause) }, "last good snapshot not written: a restart begins with an older one");
-  }
+interface Keeper {
+  keep(keeping: Keeping | undefined): Promise<void>;
+  stop(): void;
+}
+
+/**
+ * A disk that takes nothing undoes no change: it is in force, and a restart begins with an older one until the disk takes
+ * it, or a newer one. `later` puts a write in line with all others.
+ */
+function createKeeper(
+  { store, clock, log }: ReloadDeps,
+  later: (write: () => Promise<void>) => void,
+): Keeper {
+  const stopped = new AbortController();
+  let newest: Keeping | undefined;
+  const write = async () => {
+    const keeping = newest;
+    if (keeping === undefined) return;
+    try {
+      await store.keep(keeping);
+      newest = undefined;
+    } catch (cause) {
+      const retryMs = KEEP_AGAIN_MS;
+      log.error(
+        { cause: String(cause), retryMs },
+        "last good snapshot not written: a restart begins with an older one",
+      );
+      const again = () => later(() => (newest === keeping ? write() : Promise.resolve()));
+      clock.sleep(retryMs, stopped.signal).then(again, () => {});
+    }
+  };
+  return {
+    keep(keeping) {
+      newest = keeping ?? newest;
+      return keeping === undefined ? Promise.resolve() : write();
+    },
+    stop: () => stopped.abort(),
+  };
 }
 
 function isSame(a: Configuration, b: Configuration): boolean {

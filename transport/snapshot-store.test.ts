@@ -1,10 +1,11 @@
 /** The last good configuration on disk: whole or not at all, whatever lies there. */
-import { mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { packKeys, packManifests } from "../test/helpers/fake-cluster.ts";
 import { silentLog } from "../test/helpers/fake-kube.ts";
+import { mountSmallDisk } from "../test/helpers/small-disk.ts";
 import { BASIC, OUTSIDE } from "../test/helpers/transport.ts";
 import { type Keeping, openSnapshotStore } from "./snapshot-store.ts";
 
@@ -19,7 +20,7 @@ const open = () => openSnapshotStore(state, silentLog);
 
 function keeping(manifests: string, cluster?: Keeping["cluster"]): Keeping {
   const { digest, chunks } = packManifests(manifests);
-  return { digest, digests: chunks.keys(), texts: chunks, cluster };
+  return { digest, digests: [...chunks.keys()], texts: chunks, cluster };
 }
 
 function keys(password: string) {
@@ -79,6 +80,32 @@ describe("keep() and last()", () => {
   });
 });
 
+describe("a full disk", () => {
+  let unmount: (() => void) | undefined;
+  beforeEach(() => {
+    unmount = mountSmallDisk(state, "256k");
+  });
+  afterEach(() => unmount?.());
+
+  test("leaves what was kept before, and nothing half written that a later process would trust", async ({
+    skip,
+  }) => {
+    if (unmount === undefined) skip("no right to mount");
+    const [old, long] = [keeping(BASIC, { revision: 1, keys: keys("a") }), keys("x".repeat(100_000))];
+    const store = await open();
+    await store.keep(old);
+    const filler = join(state, "filler");
+    await writeFile(filler, Buffer.alloc(256 * 1024)).catch(() => {});
+    await truncate(filler, (await stat(filler)).size - 40 * 1024);
+    const next = keeping(BASIC, { revision: 2, keys: long });
+    await expect(store.keep(next)).rejects.toThrow("ENOSPC");
+    expect(await (await open()).last()).toMatchObject({ revision: { revision: 1 } });
+    await rm(filler);
+    await (await open()).keep(next);
+    expect(await (await open()).last()).toMatchObject({ revision: { revision: 2 } });
+  });
+});
+
 describe("garbage", () => {
   test.each([
     { name: "an empty current", file: "current", text: "" },
@@ -90,10 +117,7 @@ describe("garbage", () => {
     { name: "keys that are no JSON", file: "keys", text: "x" },
     { name: "keys under another salt", file: "keys", text: JSON.stringify({ ...keys("x"), salt: "eA==" }) },
   ])("$name is no last good snapshot, and is mended by the next", async ({ file, text }) => {
-    const kept = {
-      ...keeping(BASIC, { revision: 1, keys: keys("x") }),
-      digests: [...keeping(BASIC).digests],
-    };
+    const kept = keeping(BASIC, { revision: 1, keys: keys("x") });
     await (await open()).keep(kept);
     const chunk = [...kept.texts.keys()].find((digest) => digest !== kept.digest);
     const names: Record<string, string> = {

@@ -2,8 +2,8 @@
  * SnapshotStore: the last good configuration on disk, for a start without manifests or API server.
  *
  * A folder with one file a chunk, named by its digest; keys in a file of mode 0600, named by theirs; and `current`, which
- * names what belongs together. New files are flushed before `current` is replaced: what it names is there, whatever
- * happens. Then what it no longer names is removed.
+ * names what belongs together. New files are whole and flushed before `current` is replaced: what it names is there,
+ * whatever happens. Then what it no longer names is removed.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface Keys {
 export interface Keeping {
   readonly digest: string;
   /** Of every chunk, the index among them. */
-  readonly digests: Iterable<string>;
+  readonly digests: readonly string[];
   /** At least of those chunks that the store does not have. */
   readonly texts: ReadonlyMap<string, string>;
   /** From the cluster only; a folder holds its own Secrets. */
@@ -93,8 +93,7 @@ export async function openSnapshotStore(state: string, log: Logger): Promise<Sna
       const next = JSON.stringify({ digest, revision: cluster?.revision, keys: keys?.ref });
       if (fresh.length === 0 && next === current) return;
       await flushFolder(folder);
-      await writeDurably(join(folder, `${CURRENT}.tmp`), next);
-      await rename(join(folder, `${CURRENT}.tmp`), join(folder, CURRENT));
+      await writeDurably(join(folder, CURRENT), next);
       await flushFolder(folder);
       present.add(CURRENT);
       current = next;
@@ -156,13 +155,21 @@ function keysFile({ digest }: KeysRef): string {
   return `${KEYS}${digest}.json`;
 }
 
+/** A file has its name when it is whole: what a full disk or a crash cut short goes by another. */
 async function writeDurably(path: string, content: string): Promise<void> {
-  const file = await open(path, "w", 0o600);
+  const draft = `${path}.tmp`;
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(draft, "w", 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  } catch (cause) {
+    await rm(draft, { force: true }).catch(() => {});
+    throw cause;
   }
 }
 

@@ -47,6 +47,9 @@ const MENDS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine has no such address; correct it or leave it out",
 };
 
+/** What the machine lacks now it may have again in a moment: no fault of the binding. */
+const LACKS = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+
 export class Listeners {
   readonly #open = new Map<string, Listener>();
   readonly #onConnection: OnConnection;
@@ -116,6 +119,8 @@ export class Listeners {
   }
 
   async #reopen(listener: Listener): Promise<void> {
+    // What cannot be opened is not open: the next configuration tries it again.
+    this.#open.delete(keyOf(listener));
     const found = await this.#listen(listener, { isOpen: true, waiting: [] });
     if ("server" in found) this.#open.set(keyOf(listener), found);
     else this.#onError(new Error(`Cannot listen again on port ${listener.port}`, { cause: found.cause }));
@@ -172,11 +177,12 @@ function overlap(a: Pick<Endpoint, "address" | "port">, b: Pick<Endpoint, "addre
 
 function bindFaults({ address, port, members }: Endpoint, error: unknown): readonly Diagnostic[] {
   const where = address === "" ? `port ${port}` : `${address} port ${port}`;
-  const why = MENDS[codeOf(error)] ?? codeOf(error);
+  const code = codeOf(error);
+  const why = MENDS[code] ?? code;
   return members.map(({ connector, path }) => ({
     object: `ReceiveConnector/${connector.name}`,
     path,
-    reason: "BindingFailed",
+    reason: LACKS.has(code) ? "OutOfResources" : "BindingFailed",
     message: `Cannot listen on ${where}: ${why}`,
     severity: "error",
   }));

@@ -1,8 +1,8 @@
 /** The service with a session of four lines in place of the real one: bindings, limits, services, drain. */
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect, createServer, Server } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { makeCertificate } from "../../lib/certificate.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { domainsOf, receiveConnector } from "../../test/helpers/receive-connector.ts";
@@ -138,6 +138,23 @@ describe("apply()", () => {
     expect(await untilClosed(waiting)).toBe("");
     expect(service.bindings()).toEqual(bound);
     expect(await say(client, "NOOP")).toBe("250 old NOOP\r\n");
+    expect(await read(dial(service))).toContain("220 old");
+  });
+
+  test("a socket that made room in vain and cannot be opened again is tried at the next configuration", async () => {
+    const { service } = bench();
+    const port = await freePort();
+    const wanted = config([receiveConnector({ name: "old", bindings: [{ address: "127.0.0.1", port }] })]);
+    await service.apply(wanted);
+    const prepared = await service.prepare(config([receiveConnector({ name: "new", bindings: [{ port }] })]));
+    const listen = vi.spyOn(Server.prototype, "listen").mockImplementationOnce(function (this: Server) {
+      process.nextTick(() => this.emit("error", Object.assign(new Error("x"), { code: "EMFILE" })));
+      return this;
+    });
+    await prepared.drop();
+    listen.mockRestore();
+    expect(service.bindings()).toEqual([]);
+    expect(await service.apply(wanted)).toEqual([]);
     expect(await read(dial(service))).toContain("220 old");
   });
 
