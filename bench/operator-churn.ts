@@ -156,9 +156,10 @@ try {
   await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   await look("after a pause");
   console.table(rows);
-  if (operator.process.hasEnded) throw new Error(`The operator has ended:\n${operator.process.tail()}`);
+} catch (cause) {
+  console.table(rows);
+  throw new Error(`The operator said:\n${operator.process.tail()}`, { cause });
 } finally {
-  if (rows.length > 0 && rows.length < QUARTERS + 2) console.table(rows);
   await operator.process.kill("SIGTERM", 5000);
   await proxy.stop();
   await mail.stop();
