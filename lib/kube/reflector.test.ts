@@ -9,7 +9,7 @@ import {
   startFakeKube,
 } from "../../test/helpers/fake-kube.ts";
 import { fastClock } from "../../test/helpers/fast-clock.ts";
-import { systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { RESOURCES } from "./paths.ts";
 import { type ReflectorOptions, startReflector } from "./reflector.ts";
 import type { KubeObject, Reflector } from "./types.ts";
@@ -127,6 +127,23 @@ describe("list", () => {
     expect(reflector.isSynced).toBe(false);
     await reflector.synced;
     expect(reflector.get("mail/a")).toBe("a1");
+  });
+
+  test("a proxy that asks for a week is asked again within two minutes", async () => {
+    const hasty = hastyClock([]);
+    const rests: number[] = [];
+    const sleep: Clock["sleep"] = (ms, signal) => {
+      if (ms < 100_000) return hasty.sleep(ms, signal);
+      rests.push(ms);
+      return Promise.resolve();
+    };
+    kube = await serve((call, count) => {
+      if (count < 2) call.status(503, "", { headers: { "retry-after": "604800" } });
+      else call.list([object("a", 1)], { resourceVersion: "9" });
+    });
+    const { reflector } = start({ clock: { now: hasty.now, sleep } });
+    await reflector.synced;
+    expect(rests).toEqual([120_000]);
   });
 
   test("managedFields are dropped, kind and apiVersion are filled in", async () => {

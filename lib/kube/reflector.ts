@@ -34,6 +34,8 @@ const PAGE_TIMEOUT_MS = 60_000;
 const WATCH_SECONDS = 290;
 /** Bookmarks come every minute, the first after two. A peer that is gone is found by TCP's own probes long before. */
 const SILENCE_MS = 150_000;
+/** Whoever asks for a longer rest is not the API server. */
+const LONGEST_ASKED_MS = 120_000;
 /** A watch that ends sooner was none. */
 const SHORT_MS = 5000;
 /** A list of ten thousand objects costs the server; to go on with a watch costs it nothing. */
@@ -189,7 +191,7 @@ class RunningReflector<Item> implements Reflector<Item> {
   #restMs(failure: unknown, ranForMs: number): number {
     const asked = failure instanceof KubeError ? (failure.retryAfterMs ?? 0) : 0;
     const backoff = this.#resourceVersion === undefined ? this.#listBackoff : this.#watchBackoff;
-    return Math.max(asked, backoff.next(ranForMs));
+    return Math.max(Math.min(asked, LONGEST_ASKED_MS), backoff.next(ranForMs));
   }
 
   #report(failure: unknown, restMs: number): void {
