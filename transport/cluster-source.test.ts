@@ -1,15 +1,26 @@
 /** A pod that the cluster feeds, whole: heads, chunks, keys, refusals, the disk, the drain. The API server is a small fake. */
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer, Server } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { makeCertificate } from "../lib/certificate.ts";
 import { type ClusterPod, type ClusterPodOptions, startClusterPod } from "../test/helpers/cluster-pod.ts";
 import { eventually } from "../test/helpers/eventually.ts";
-import { type FakeCluster, pathOf, startFakeCluster } from "../test/helpers/fake-cluster.ts";
+import { createFakeClock } from "../test/helpers/fake-clock.ts";
+import {
+  type FakeCluster,
+  NAMESPACE,
+  pathOf,
+  startFakeCluster,
+  TRANSPORT,
+} from "../test/helpers/fake-cluster.ts";
+import { silentLog } from "../test/helpers/fake-kube.ts";
 import { freePort } from "../test/helpers/free-port.ts";
 import { openDialogue } from "../test/helpers/smtp-dialogue.ts";
 import { BASIC } from "../test/helpers/transport.ts";
+import { openClusterSource } from "./cluster-source.ts";
+import { openSnapshotStore } from "./snapshot-store.ts";
 
 let cluster: FakeCluster;
 const pods: ClusterPod[] = [];
@@ -233,7 +244,43 @@ describe("a refused revision", () => {
     expect(pod.logs.filter(({ msg }) => /^configuration not applied/.test(String(msg)))).toHaveLength(1);
   });
 
-  test("is not tried again while the head names it, and is when the head names it anew", async () => {
+  test("that the head still names is offered again after five minutes, and not before", async () => {
+    const state = await mkdtemp(join(tmpdir(), "postroom-source-"));
+    const clock = createFakeClock();
+    const changed = vi.fn();
+    const said: unknown[] = [];
+    cluster.head({ current: cluster.publish(1, BASIC) });
+    const source = openClusterSource({
+      ...{ http: cluster.client(), clock, log: silentLog, namespace: NAMESPACE, transport: TRANSPORT },
+      ...{ store: await openSnapshotStore(state, silentLog), pod: "hub-0", say: (part) => said.push(part) },
+    });
+    const stop = source.watch(changed);
+    const inForce = await source.read(undefined);
+    source.settled({ inForce: true });
+    changed.mockClear();
+    cluster.head({ current: cluster.publish(2, takes("more.example")) });
+    await eventually(() => changed.mock.calls.length > 0);
+    const refuse = async () => {
+      expect(await source.read(inForce)).toBeDefined();
+      source.settled({ inForce: false, message: "a port is taken", objects: [] });
+      expect(await source.read(inForce)).toBeUndefined();
+      changed.mockClear();
+    };
+    for (let round = 1; round <= 2; round++) {
+      await refuse();
+      await clock.advance(299_000);
+      expect(changed).not.toHaveBeenCalled();
+      await clock.advance(1000);
+      expect(changed).toHaveBeenCalledOnce();
+    }
+    expect(await source.read(inForce)).toBeDefined();
+    source.settled({ inForce: true });
+    expect(said.at(-1)).toMatchObject({ snapshot: { revision: 2 }, refused: undefined });
+    stop();
+    await rm(state, { recursive: true });
+  });
+
+  test("is not tried again at once, and is when the head names it anew", async () => {
     const pod = await started();
     const tries = () => pod.logs.filter(({ msg }) => /^configuration not applied/.test(String(msg))).length;
     const taken = createServer().listen(0, "127.0.0.1");

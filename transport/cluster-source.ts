@@ -3,7 +3,8 @@
  * what it names is fetched, verified and unpacked.
  *
  * Until the first answer, and whenever nothing is in force and the head's revision is not to be had, the last good one on
- * disk is offered. A refused revision is not offered again while the head names it, unless nothing at all is in force.
+ * disk is offered. A refused revision that the head still names (other pods serve it) is offered again every five minutes,
+ * a port may be free by then; sooner when nothing at all is in force.
  *
  * @module
  */
@@ -54,6 +55,7 @@ const MAX_MESSAGE = 4096;
 const MAX_OBJECTS = 100;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 30_000;
+const REFUSED_AGAIN_MS = 300_000;
 
 /** Begins to watch the head at once. */
 export function openClusterSource(deps: ClusterSourceDeps): ConfigurationSource {
@@ -156,6 +158,16 @@ class ClusterSource implements ConfigurationSource {
       },
     });
     if (this.#taken === undefined) this.#changed();
+    else this.#offerAgain(revision);
+  }
+
+  #offerAgain(refused: Revision): void {
+    const again = () => {
+      if (this.#refused !== refused) return;
+      this.#refused = undefined;
+      this.#changed();
+    };
+    this.#deps.clock.sleep(REFUSED_AGAIN_MS, this.#stopped.signal).then(again, () => {});
   }
 
   async #firstAnswer(): Promise<void> {
