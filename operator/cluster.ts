@@ -31,7 +31,10 @@ export interface Cluster {
   apply(object: Desired, live: KubeObject | undefined, home: Home): Promise<Applied>;
   /** Applies a cluster-scoped object, which nobody owns. */
   applyShared(object: Desired): Promise<Applied>;
-  writeHead(spec: TransportSnapshotSpec, home: Home): Promise<HeldHead>;
+  /** undefined: there is none that can be read. Asked of the API server itself: a watch may lag behind another operator. */
+  readHead(home: Home): Promise<HeldHead | undefined>;
+  /** Rejects with a conflict when the head is not `before` any more; undefined: whatever is there is replaced. */
+  writeHead(spec: TransportSnapshotSpec, home: Home, before: HeldHead | undefined): Promise<HeldHead>;
   writeChunk(spec: SnapshotChunkSpec, home: Home): Promise<void>;
   /** undefined: there is none (any more). */
   readChunk(digest: string, home: Home): Promise<KubeObject | undefined>;
@@ -57,13 +60,11 @@ export function createCluster(http: KubeHttp): Cluster {
       const path = resourcePath(type, { name: object.metadata.name });
       return applier.apply(object, { type, live: await unlessGone(http.request({ method: "GET", path })) });
     },
-    async writeHead(spec, home) {
-      const written = await force(http, ownObject("TransportSnapshot", home.transport, { spec, home }));
-      const held = holdHead(written);
-      if (held === undefined)
-        throw new Error(`The head of ${home.namespace}/${home.transport} cannot be read back`);
-      return held;
+    async readHead({ namespace, transport }) {
+      const head = await read("TransportSnapshot", transport, namespace);
+      return head && holdHead(head);
     },
+    writeHead: (spec, home, before) => writeHead(http, { spec, home, before }),
     async writeChunk(spec, home) {
       await force(http, ownObject("SnapshotChunk", chunkName(home.transport, spec.digest), { spec, home }));
     },
@@ -117,6 +118,27 @@ export function createCluster(http: KubeHttp): Cluster {
       );
     },
   };
+}
+
+async function writeHead(
+  http: KubeHttp,
+  {
+    spec,
+    home,
+    before,
+  }: {
+    readonly spec: TransportSnapshotSpec;
+    readonly home: Home;
+    readonly before: HeldHead | undefined;
+  },
+): Promise<HeldHead> {
+  const { metadata, ...head } = ownObject("TransportSnapshot", home.transport, { spec, home });
+  const { uid, resourceVersion } = before?.metadata ?? {};
+  const precondition = { ...(uid && { uid }), ...(resourceVersion && { resourceVersion }) };
+  const held = holdHead(await force(http, { ...head, metadata: { ...metadata, ...precondition } }));
+  if (held === undefined)
+    throw new Error(`The head of ${home.namespace}/${home.transport} cannot be read back`);
+  return held;
 }
 
 async function unlessGone(call: Promise<KubeObject>): Promise<KubeObject | undefined> {

@@ -37,6 +37,10 @@ export function ownerReference({ name, uid }: Pick<ObjectMeta, "name" | "uid">):
   };
 }
 
+export function isOwnedBy({ ownerReferences }: ObjectMeta, { uid }: OwnerReference): boolean {
+  return ownerReferences?.some((owner) => owner.uid === uid) === true;
+}
+
 /** Name of the headless Service, which gives the pods their DNS names. */
 export function headlessName(transport: string): string {
   return `${transport}-pods`;

@@ -24,6 +24,7 @@ import type { Cluster, Home } from "./cluster.ts";
 import type { CompileOutcome } from "./compile.ts";
 import type { HeldHead } from "./held.ts";
 import { type HeldKeys, readKeysSecret } from "./keys.ts";
+import { isOwnedBy } from "./labels.ts";
 
 export interface TransportMemory {
   /** uid of the MailTransport this is about. */
@@ -33,6 +34,8 @@ export interface TransportMemory {
   readonly unpack: UnpackMemory;
   /** As written last; the view may lag behind. */
   head: HeldHead | undefined;
+  /** The view has shown that head: when it shows none after that, somebody deleted it. */
+  isHeadSeen: boolean;
   /** What pods were last seen to serve without complaint: forms to fall back to. */
   lastGood: Snapshot | undefined;
   /** Entries of lastGood. */
@@ -41,6 +44,8 @@ export interface TransportMemory {
   readonly certificates: CertificateMemory;
   /** namespace/name of the Secrets that the last compilation named. */
   secretNames: ReadonlySet<string> | undefined;
+  /** The Secret of keys that is watched, by name. */
+  keysFollowed: string | undefined;
   /** kind/namespace/name -> generation that a pod refused, and its words. */
   readonly refused: Map<string, { readonly generation: number; readonly message: string }>;
   /** Digest of a revision -> digests of its chunks, itself among them. */
@@ -49,40 +54,52 @@ export interface TransportMemory {
   readonly sizes: Map<string, number>;
   /** Digests surely written, though the view may not show them yet. */
   readonly written: Set<string>;
-  /** ms since 1970; when garbage was last looked for. */
+  /** monotonic(); when garbage was last looked for. */
   sweptAt: number;
-  /** Secrets of keys below this number are gone. */
-  keysSweptBelow: number;
-  /** ms since 1970; since when the lowest Secret in use is the lowest. */
-  keysSince: number | undefined;
+  /** Secrets of keys below this number are gone; undefined: that is not known. */
+  keysSweptBelow: number | undefined;
+  /** The lowest number among the Secrets in use, and since when (monotonic()) it is. */
+  keysSince: { readonly lowest: number; readonly at: number } | undefined;
+  /** Failures of the last round, by their words: those that last are told in the status. */
+  failing: ReadonlySet<string>;
   /** What was last said about it in an event. */
   said: string;
 }
 
 /** Reads back what the head says is in force. A part that is missing is done without. */
-export async function restoreMemory(
-  uid: string,
-  head: HeldHead | undefined,
-  { cluster, home, log }: { cluster: Cluster; home: Home; log: Logger },
-): Promise<TransportMemory> {
+export async function restoreMemory({
+  cluster,
+  home,
+  log,
+}: {
+  readonly cluster: Cluster;
+  readonly home: Home;
+  readonly log: Logger;
+}): Promise<TransportMemory> {
+  const { uid } = home.owner;
+  const found = await cluster.readHead(home);
+  const head = found !== undefined && isOwnedBy(found.metadata, home.owner) ? found : undefined;
   const memory: TransportMemory = {
     uid,
     compile: new CompileMemory(),
     compiled: new Last(),
     unpack: new UnpackMemory(),
     head,
+    isHeadSeen: false,
     lastGood: undefined,
     served: new Map(),
     keys: undefined,
     certificates: new CertificateMemory(),
     secretNames: undefined,
+    keysFollowed: undefined,
     refused: new Map(),
     chunks: new Map(),
     sizes: new Map(),
     written: new Set(),
-    sweptAt: 0,
-    keysSweptBelow: 1,
+    sweptAt: Number.NEGATIVE_INFINITY,
+    keysSweptBelow: undefined,
     keysSince: undefined,
+    failing: new Set(),
     said: "",
   };
   if (head === undefined) return memory;

@@ -13,8 +13,20 @@ export function createOperatorMetrics() {
     new Counter({ name: `postroom_operator_${name}`, help, labelNames, registers });
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: `postroom_operator_${name}`, help, labelNames, registers });
+  const ofTransports = {
+    revision: gauge("revision", "Revision that the head names", ["transport"]),
+    acknowledged: gauge("acknowledged_pods", "Ready pods that serve the revision of the head", ["transport"]),
+    ready: gauge("ready_pods", "Ready pods", ["transport"]),
+    rejected: gauge("rejected_objects", "Objects that are not in force as written", ["transport"]),
+    refusals: counter("refusals_total", "Revisions that a pod refused", ["transport"]),
+  };
   return {
     registry,
+    ...ofTransports,
+    /** The transport is gone: what was said of it is said no more. */
+    forget(transport: string) {
+      for (const one of Object.values(ofTransports)) one.remove({ transport });
+    },
     requests: counter("requests_total", "Calls of the Kubernetes API", ["verb", "resource", "code"]),
     reconciles: counter("reconciles_total", "Reconciliations by outcome", ["outcome"]),
     reconcileSeconds: new Histogram({
@@ -31,10 +43,5 @@ export function createOperatorMetrics() {
     statusWrites: counter("status_writes_total", "Statuses of children written", ["outcome"]),
     statusDepth: gauge("status_depth", "Statuses that wait to be written"),
     leader: gauge("leader", "1: this replica leads"),
-    revision: gauge("revision", "Revision that the head names", ["transport"]),
-    acknowledged: gauge("acknowledged_pods", "Ready pods that serve the revision of the head", ["transport"]),
-    ready: gauge("ready_pods", "Ready pods", ["transport"]),
-    rejected: gauge("rejected_objects", "Objects that are not in force as written", ["transport"]),
-    refusals: counter("refusals_total", "Revisions that a pod refused", ["transport"]),
   };
 }

@@ -2,14 +2,16 @@
 import type { TransportSnapshotSpec } from "../crds/delivery-kinds.ts";
 import type { MailTransport } from "../crds/mod.ts";
 import type { MonotonicClock } from "../lib/clock.ts";
-import { type Desired, ForeignObjectError } from "../lib/kube/apply.ts";
-import { isRetriable, KubeError } from "../lib/kube/errors.ts";
 import type { EventRecorder } from "../lib/kube/events.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Snapshot } from "../snapshot/mod.ts";
+import { accessObjects } from "./access.ts";
+import type { Attempts } from "./attempts.ts";
 import type { Verdict } from "./children.ts";
 import { type Cluster, type Home, ownObject } from "./cluster.ts";
 import { desiredObjects } from "./desired.ts";
+import type { Desired, DesiredObject } from "./desired-types.ts";
+import { isOwnedBy, labelsOf, ordinalOf } from "./labels.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 import type { SecretWatch } from "./secret-watch.ts";
 import type { DrainDecision } from "./types.ts";
@@ -34,7 +36,8 @@ export interface OperatorDeps {
 
 export interface OwnRequest {
   readonly key: string;
-  readonly transport: MailTransport;
+  /** undefined: it cannot be read. Then its workload stays as it is; only access and drain follow. */
+  readonly transport: MailTransport | undefined;
   /** What shall be served. */
   readonly snapshot: Snapshot | undefined;
   /** What pods serve now: its ports stay open as long. */
@@ -45,86 +48,93 @@ export interface OwnRequest {
   readonly image: string;
 }
 
-/** Sentences on what could not be done. Rejects when the API server cannot be asked. */
-export async function ownObjects(
-  request: OwnRequest,
-  { view, cluster }: { view: ClusterView; cluster: Cluster },
-): Promise<readonly string[]> {
-  const { key, home, drain } = request;
+interface OwnDeps {
+  readonly view: ClusterView;
+  readonly cluster: Cluster;
+  readonly attempts: Attempts;
+}
+
+/** Sentences on what cannot be had as asked for. */
+export async function ownObjects(request: OwnRequest, deps: OwnDeps): Promise<readonly string[]> {
+  const { home, transport } = request;
+  const { view, cluster, attempts } = deps;
+  const desired = transport === undefined ? onlyAccess(request) : desiredOf(request, transport, view);
+  for (const { name, size } of desired.growth) await attempts.of(cluster.growVolume(name, size, home));
+  for (const object of desired.objects) {
+    const live = view.owned(object.kind as OwnedKind, `${home.namespace}/${object.metadata.name}`);
+    await attempts.of(cluster.apply(object, live, home));
+  }
+  for (const one of transport === undefined ? [] : surplus(desired.objects, request, view)) {
+    await attempts.of(cluster.remove(one.kind, one.name, home.namespace));
+  }
+  await settlePods(request, deps);
+  return desired.faults;
+}
+
+function desiredOf(request: OwnRequest, transport: MailTransport, view: ClusterView): Desired {
+  const { key } = request;
   const live = view.owned("StatefulSet", key);
   // A default that never brought up a pod is not kept: it may be a slip of the pen.
   const held = view.pods(key).some(({ status }) => status !== undefined) ? heldDefaultImage(live) : undefined;
-  const desired = desiredObjects({
-    transport: request.transport,
+  return desiredObjects({
+    transport,
     snapshot: request.snapshot,
     inForce: request.inForce,
-    replicas: drain.replicas,
+    replicas: request.drain.replicas,
     keysSecrets: request.keysSecrets,
-    owner: home.owner,
+    owner: request.home.owner,
     defaults: { image: held ?? request.image },
     live,
     claims: view.claims(key),
   });
-  const faults = [...desired.faults];
-  const attempt = async (work: Promise<unknown>) => {
-    const fault = await faultOf(work);
-    if (fault !== undefined) faults.push(fault);
+}
+
+/** Keys may change and pods must drain, whatever is wrong with the spec. */
+function onlyAccess({ home, keysSecrets, drain }: OwnRequest): Desired {
+  const { transport, namespace, owner } = home;
+  const place = { namespace, labels: labelsOf(transport), ownerReferences: [owner] };
+  const objects = accessObjects(transport, { keysSecrets, replicas: drain.replicas });
+  return {
+    growth: [],
+    faults: [],
+    objects: objects.map((object) => ({ ...object, metadata: { ...object.metadata, ...place } })),
   };
-  for (const { name, size } of desired.growth) await attempt(cluster.growVolume(name, size, home));
-  for (const object of desired.objects) {
-    const live = view.owned(object.kind as OwnedKind, `${home.namespace}/${object.metadata.name}`);
-    await attempt(cluster.apply(object, live, home));
-  }
-  for (const one of surplus(desired.objects, request, view)) {
-    await attempt(cluster.remove(one.kind, one.name, home.namespace));
-  }
-  await settlePods(request, { view, cluster, attempt });
-  return faults;
 }
 
 /** Owned objects that should not be any more, such as the Service of a transport that has no port. */
-function surplus(objects: readonly Desired[], { key, home }: OwnRequest, view: ClusterView) {
+function surplus(objects: readonly DesiredObject[], { key, home }: OwnRequest, view: ClusterView) {
   const wanted = new Set(objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   return OWNED_KINDS.flatMap((kind) =>
     view
       .ownedBy(kind, key)
-      .filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === home.owner.uid))
+      .filter(({ metadata }) => isOwnedBy(metadata, home.owner))
       .filter(({ metadata }) => !wanted.has(`${kind}/${metadata.name}`))
       .map(({ metadata }) => ({ kind, name: metadata.name })),
   );
 }
 
-/** One TransportPod for each pod that shall be; those of pods that are gone go. */
+/**
+ * One TransportPod for each pod that shall be. Those of pods that are gone go, but not before the StatefulSet is seen to have
+ * shrunk: it may refuse to, and then the pod is still to be told to drain.
+ */
 async function settlePods(
   { key, home, drain }: OwnRequest,
-  {
-    view,
-    cluster,
-    attempt,
-  }: { view: ClusterView; cluster: Cluster; attempt(work: Promise<unknown>): Promise<void> },
+  { view, cluster, attempts }: OwnDeps,
 ): Promise<void> {
   const present = new Map(view.transportPods(key).map((one) => [one.metadata.name, one]));
   for (const [name, isDraining] of drain.pods) {
     const before = present.get(name);
-    const isOurs = before?.metadata.ownerReferences?.some(({ uid }) => uid === home.owner.uid) === true;
-    if (isOurs && before?.drain === isDraining) continue;
+    const isOurs = before !== undefined && isOwnedBy(before.metadata, home.owner);
+    if (isOurs && before.drain === isDraining) continue;
     const spec = { transport: home.transport, drain: isDraining };
-    await attempt(cluster.apply(ownObject("TransportPod", name, { spec, home }), undefined, home));
+    await attempts.of(cluster.apply(ownObject("TransportPod", name, { spec, home }), undefined, home));
   }
+  const workload = view.owned("StatefulSet", key)?.spec as { readonly replicas?: number } | undefined;
   for (const name of present.keys()) {
-    if (!drain.pods.has(name)) await attempt(cluster.remove("TransportPod", name, home.namespace));
-  }
-}
-
-/** A refusal is a fault of this object; no answer is everybody's. */
-async function faultOf(work: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (error) {
-    if (error instanceof ForeignObjectError) return error.message;
-    if (error instanceof KubeError && !isRetriable(error)) return error.message;
-    throw error;
+    const isReplica =
+      (ordinalOf(home.transport, name) ?? Number.POSITIVE_INFINITY) < (workload?.replicas ?? 0);
+    if (!drain.pods.has(name) && !isReplica)
+      await attempts.of(cluster.remove("TransportPod", name, home.namespace));
   }
 }
 

@@ -3,33 +3,64 @@ import type { KeysRef } from "../crds/delivery-kinds.ts";
 import { encodeChunk, type PackedSnapshot, type Secrets } from "../snapshot/mod.ts";
 import type { Cluster, Home } from "./cluster.ts";
 import type { HeldChunk } from "./held.ts";
-import { keysNumber, keysText, makeKeysSecret } from "./keys.ts";
+import {
+  type HeldKeys,
+  keysNumber,
+  keysSecretName,
+  keysText,
+  makeKeysSecret,
+  readKeysSecret,
+} from "./keys.ts";
+import { isOwnedBy } from "./labels.ts";
 import type { TransportMemory } from "./memory.ts";
+import type { SecretWatch } from "./secret-watch.ts";
 
 /** Chunks written at the same time. */
 const AT_ONCE = 8;
 /** Names tried for a new Secret; taken ones are left from an operator that died between two writes. */
 const MAX_TRIES = 32;
 
-/** The Secret that holds these keys, made when what the pods have differs. undefined: there is nothing to hold. */
+interface Place {
+  readonly cluster: Cluster;
+  readonly home: Home;
+}
+
+/** The Secret that holds these keys, made when what the pods have differs or is gone. undefined: there is nothing to hold. */
 export async function publishKeys(
   secrets: Secrets,
   memory: TransportMemory,
-  { cluster, home }: { cluster: Cluster; home: Home },
+  place: Place & { readonly secrets: Pick<SecretWatch, "isGone"> },
 ): Promise<KeysRef | undefined> {
   if (secrets.size === 0) return undefined;
+  const { home } = place;
   const text = keysText(secrets);
-  if (memory.keys?.text === text) return memory.keys.ref;
-  const first = keysNumber(memory.keys?.ref.secret ?? memory.head?.spec.current.keys?.secret ?? "") + 1;
+  const { keys } = memory;
+  const isGone = keys !== undefined && place.secrets.isGone(`${home.namespace}/${keys.ref.secret}`);
+  if (keys?.text === text && !isGone) return keys.ref;
+  const first = keysNumber(keys?.ref.secret ?? memory.head?.spec.current.keys?.secret ?? "") + 1;
   for (let number = first; number < first + MAX_TRIES; number += 1) {
-    const { object, ref } = makeKeysSecret(text, { ...home, number });
-    if (!(await cluster.createSecret(object))) continue;
+    const made = makeKeysSecret(text, { ...home, number });
+    const isMade = await place.cluster.createSecret(made.object);
+    const ref = isMade ? made.ref : (await leftBehind(text, number, place))?.ref;
+    if (ref === undefined) continue;
     memory.keys = { ref, text, secrets };
     return ref;
   }
   throw new Error(
     `Cannot store the keys of ${home.namespace}/${home.transport}: ${MAX_TRIES} names are taken`,
   );
+}
+
+/** What an operator wrote that died before it wrote the head. */
+async function leftBehind(
+  text: string,
+  number: number,
+  { cluster, home }: Place,
+): Promise<HeldKeys | undefined> {
+  const found = await cluster.readSecret(keysSecretName(home.transport, number), home);
+  if (found === undefined || !isOwnedBy(found.metadata, home.owner)) return undefined;
+  const keys = readKeysSecret(found);
+  return keys?.text === text ? keys : undefined;
 }
 
 /** Writes the chunks that are not there. Returns the octets written, compressed. */
@@ -39,8 +70,12 @@ export async function publishChunks(
   { cluster, home, present }: { cluster: Cluster; home: Home; present: ReadonlyMap<string, HeldChunk> },
 ): Promise<number> {
   memory.chunks.set(packed.digest, new Set(packed.chunks.keys()));
-  const isThere = (digest: string) =>
-    memory.written.has(digest) || present.get(digest)?.owner === home.owner.uid;
+  const isThere = (digest: string) => {
+    const isSeen = present.get(digest)?.owner === home.owner.uid;
+    // Seen once, it is taken for written no longer than it is seen: somebody may delete it.
+    if (isSeen) memory.written.delete(digest);
+    return isSeen || memory.written.has(digest);
+  };
   const missing = [...packed.chunks].filter(([digest]) => !isThere(digest)).values();
   let octets = 0;
   const worker = async () => {

@@ -1,26 +1,29 @@
 /**
  * Reconcile: one MailTransport from what is wanted to what is. Reading this file is reading the operator.
  *
- * gather (the view holds it) -> compile (pure) -> own the workload and its access -> publish chunks -> decide the rollout (pure)
- * -> write the head, the switch -> report. Twice equals once; a second operator writes nothing.
+ * gather (the view holds it) -> compile (pure) -> publish keys and chunks -> own the workload and its access -> decide the
+ * rollout (pure) -> write the head, the switch -> report. Twice equals once; a second operator writes nothing. A write that is
+ * refused is told in the status, and the others go on.
  *
  * @module
  */
-import type { KeysRef } from "../crds/delivery-kinds.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
 import type { Secrets } from "../snapshot/mod.ts";
-import { FINALIZER, type Home } from "./cluster.ts";
-import { type Compilation, compileTransport, nameOf, secretNames } from "./compile.ts";
+import { blame, forgetMended } from "./blame.ts";
+import { FINALIZER } from "./cluster.ts";
+import { type Compilation, compileTransport, secretNames } from "./compile.ts";
 import { decideDrain } from "./drain.ts";
-import { ownerReference } from "./labels.ts";
-import { newerHead, readRevision, remember, restoreMemory, type TransportMemory } from "./memory.ts";
+import type { HeldHead } from "./held.ts";
+import { contentsOf, follow, followKeys } from "./known-secrets.ts";
+import { readRevision, remember, type TransportMemory } from "./memory.ts";
 import { keysOf, type OperatorDeps, ownObjects } from "./own.ts";
 import { publishChunks, publishKeys } from "./publish.ts";
 import { decideRollout } from "./rollout.ts";
+import { openRound, type Round } from "./round.ts";
 import { soundSecrets } from "./sound-secrets.ts";
 import { collectGarbage } from "./sweep.ts";
 import { reportTransport } from "./transport-report.ts";
-import type { DrainDecision, HeldObject, RolloutDecision } from "./types.ts";
+import type { DrainDecision, RolloutDecision, Target } from "./types.ts";
 
 export interface Reconciler {
   /** key: namespace/name of a MailTransport; "": only children have changed. Rejects when it shall be tried again. */
@@ -32,15 +35,8 @@ const LAG_MS = 100;
 
 /** Nobody tells that a foreign object in the way is gone. */
 const FAULT_MS = 10_000;
-
-/** One transport in one reconciliation. */
-interface Round {
-  readonly key: string;
-  readonly object: HeldObject;
-  readonly home: Home;
-  readonly memory: TransportMemory;
-  readonly isDeleting: boolean;
-}
+/** Certificates expire, garbage ages. */
+const RESYNC_MS = 600_000;
 
 interface Compiled {
   readonly compiled: Compilation | undefined;
@@ -53,9 +49,10 @@ export function createReconciler(deps: OperatorDeps): Reconciler {
   return {
     async run(key) {
       const object = deps.view.object("MailTransport", key);
-      if (object !== undefined) return reconcile(await open(key, object, { memories, deps }), deps);
+      if (object !== undefined) return reconcile(await openRound(key, object, { memories, deps }), deps);
       memories.delete(key);
       deps.verdicts.delete(key);
+      deps.metrics.forget(key);
       await deps.secrets.follow(key, new Set());
       deps.reportChildren();
       return undefined;
@@ -64,50 +61,41 @@ export function createReconciler(deps: OperatorDeps): Reconciler {
 }
 
 async function reconcile(round: Round, deps: OperatorDeps): Promise<{ againAfterMs?: number | undefined }> {
-  const { key, memory, home, isDeleting } = round;
+  const { key, memory, isDeleting } = round;
+  const { attempts } = round;
   if (!isDeleting) await keepFinalizer(round, deps);
   const { compiled, diagnostics, secrets } = await compile(round, deps);
-  const sound = compiled && soundSecrets(secrets, compiled.snapshot, memory);
-  const keys = sound && (await publishKeys(sound, memory, { ...deps, home }));
+  const target = compiled && (await attempts.of(publish(round, { compiled, secrets }, deps)));
   const drain = decide(round, deps);
-  const faults = await own(round, { compiled, drain, keys }, deps);
-  const rollout = await rollOut(round, { compiled, drain, keys }, deps);
+  const unmet = await own(round, { compiled, drain, target }, deps);
+  const rollout = await rollOut(round, { compiled, drain, target }, deps);
   await learn(round, compiled, rollout, deps);
-  const isRefusedAnew = blame(round, compiled, rollout, deps);
+  const isRefusedAnew = blame(memory, compiled, rollout, deps);
   deps.verdicts.set(key, {
     compiled,
     served: memory.served,
     rollout: rollout.state,
     refusals: new Map([...memory.refused].map(([name, { message }]) => [name, message])),
   });
-  await reportTransport({ ...round, compiled, diagnostics, rollout, drain, faults }, deps);
   deps.reportChildren();
+  const faults = [...unmet, ...attempts.faults, ...lasting(round)];
+  await reportTransport({ ...round, compiled, diagnostics, rollout, drain, faults }, deps);
   if (isDeleting && drain.finished && !(await letGo(round, deps))) return { againAfterMs: LAG_MS };
-  await collectGarbage(round, deps);
-  const laterMs = rollout.againAfterMs ?? (faults.length > 0 ? FAULT_MS : undefined);
-  return { againAfterMs: isRefusedAnew ? 0 : laterMs };
+  if (!isDeleting) await followKeys(round, deps);
+  await collectGarbage({ ...round, target: compiled?.packed.digest }, deps);
+  const [failure] = attempts.failures;
+  if (failure !== undefined) throw failure;
+  if (isRefusedAnew) return { againAfterMs: 0 };
+  const laterMs = faults.length > 0 ? FAULT_MS : RESYNC_MS;
+  return { againAfterMs: Math.min(rollout.againAfterMs ?? laterMs, laterMs) };
 }
 
-/** A MailTransport of the same name that was deleted and made anew begins from nothing. */
-async function open(
-  key: string,
-  object: HeldObject,
-  { memories, deps }: { memories: Map<string, TransportMemory>; deps: OperatorDeps },
-): Promise<Round> {
-  const { metadata } = object;
-  const uid = metadata.uid ?? "";
-  const home = {
-    namespace: metadata.namespace ?? "",
-    transport: metadata.name,
-    owner: ownerReference(metadata),
-  };
-  const head = deps.view.head(key);
-  const seen = head?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ? head : undefined;
-  const known = memories.get(key);
-  const memory = known?.uid === uid ? known : await restoreMemory(uid, seen, { ...deps, home });
-  memory.head = newerHead(memory.head, seen);
-  memories.set(key, memory);
-  return { key, object, home, memory, isDeleting: metadata.deletionTimestamp !== undefined };
+/** Failures that were there the last time too. */
+function lasting({ memory, attempts }: Round): readonly string[] {
+  const failing = attempts.failures.map(({ message }) => message);
+  const known = memory.failing;
+  memory.failing = new Set(failing);
+  return failing.filter((message) => known.has(message));
 }
 
 /** The drain must come before the end: Kubernetes deletes nothing that has a finalizer. */
@@ -131,8 +119,9 @@ async function letGo({ object, key }: Round, { cluster, log }: OperatorDeps): Pr
  * Compiles; when objects name Secrets that nobody looked at yet, looks and compiles again.
  * A transport that is being deleted keeps its last snapshot: its connectors may be gone before its mail is.
  */
-async function compile({ key, memory, isDeleting }: Round, deps: OperatorDeps): Promise<Compiled> {
-  const { view, secrets, clock } = deps;
+async function compile(round: Round, deps: OperatorDeps): Promise<Compiled> {
+  const { key, memory, isDeleting } = round;
+  const { view, clock } = deps;
   if (isDeleting) return { compiled: undefined, diagnostics: [], secrets: new Map() };
   const refused = forgetMended(memory, deps);
   const request = {
@@ -144,17 +133,30 @@ async function compile({ key, memory, isDeleting }: Round, deps: OperatorDeps): 
     last: memory.compiled,
   };
   const known = memory.secretNames;
-  const found = known && secrets.contents(known);
+  const found = known && contentsOf(known, memory, deps);
   const first = compileTransport(view, { ...request, secrets: found });
   if (first.compiled === undefined) return { ...first, secrets: new Map() };
   const names = secretNames(first.compiled.snapshot);
   if (known !== undefined && names.symmetricDifference(known).size === 0) {
     return { ...first, secrets: found ?? new Map() };
   }
-  await secrets.follow(key, names);
   memory.secretNames = names;
-  const contents = secrets.contents(names);
+  await follow(round, deps);
+  const contents = contentsOf(names, memory, deps);
   return { ...compileTransport(view, { ...request, secrets: contents }), secrets: contents };
+}
+
+/** Writes what a head may name before it names it. */
+async function publish(
+  { key, home, memory }: Round,
+  { compiled, secrets }: { readonly compiled: Compilation; readonly secrets: Secrets },
+  deps: OperatorDeps,
+): Promise<Target> {
+  const sound = soundSecrets(secrets, compiled.snapshot, memory);
+  const keys = await publishKeys(sound, memory, { ...deps, home });
+  const present = deps.view.chunks(key);
+  deps.metrics.chunkBytes.inc(await publishChunks(compiled.packed, memory, { ...deps, home, present }));
+  return { digest: compiled.packed.digest, keys };
 }
 
 function decide({ key, object, home, isDeleting }: Round, { view }: OperatorDeps): DrainDecision {
@@ -173,23 +175,21 @@ function decide({ key, object, home, isDeleting }: Round, { view }: OperatorDeps
 interface Plan {
   readonly compiled: Compilation | undefined;
   readonly drain: DrainDecision;
-  readonly keys: KeysRef | undefined;
+  /** undefined: nothing was compiled, or it could not be written. */
+  readonly target: Target | undefined;
 }
 
 /** Before the head: pods must be able to read the keys that it names. */
-async function own(
-  { key, object, home, memory }: Round,
-  { compiled, drain, keys }: Plan,
-  deps: OperatorDeps,
-): Promise<readonly string[]> {
+async function own(round: Round, plan: Plan, deps: OperatorDeps): Promise<readonly string[]> {
+  const { key, object, home, memory, attempts } = round;
+  const { compiled, drain, target } = plan;
   const { resource } = object;
-  if (resource?.kind !== "MailTransport") return [];
   const inUse = new Set(keysOf(memory.head?.spec));
-  if (keys !== undefined) inUse.add(keys.secret);
+  if (target?.keys !== undefined) inUse.add(target.keys.secret);
   return ownObjects(
     {
       key,
-      transport: resource,
+      transport: resource?.kind === "MailTransport" ? resource : undefined,
       snapshot: compiled?.snapshot ?? memory.lastGood,
       inForce: memory.lastGood,
       drain,
@@ -197,39 +197,49 @@ async function own(
       home,
       image: deps.image,
     },
-    deps,
+    { ...deps, attempts },
   );
 }
 
-/** Publishes what is compiled, decides, and writes the head. */
+/** Decides, and writes the head. */
 async function rollOut(
-  { key, object, home, memory }: Round,
-  { compiled, drain, keys }: Plan,
+  { key, object, home, memory, isDeleting, attempts }: Round,
+  { compiled, drain, target }: Plan,
   deps: OperatorDeps,
 ): Promise<RolloutDecision> {
   const { view, cluster, clock, metrics, log } = deps;
-  if (compiled !== undefined) {
-    const bytes = await publishChunks(compiled.packed, memory, { ...deps, home, present: view.chunks(key) });
-    metrics.chunkBytes.inc(bytes);
-  }
   const { resource } = object;
+  const before = memory.head;
   const decision = decideRollout({
-    head: memory.head?.spec,
-    target: compiled && { digest: compiled.packed.digest, keys },
+    head: before?.spec,
+    target,
     pods: view.pods(key).map((pod) => (drain.pods.get(pod.name) ? { ...pod, drain: true } : pod)),
     rollbackTo: resource?.kind === "MailTransport" ? resource.spec.rollbackTo : undefined,
     now: clock.now(),
   });
-  if (decision.head === undefined || decision.head === memory.head?.spec) return decision;
-  memory.head = await cluster.writeHead(decision.head, home);
+  const isUnpublished = compiled !== undefined && target === undefined && decision.state.phase !== "Pinned";
+  const { head } = decision;
+  const isLost = memory.isHeadSeen && view.head(key) === undefined && !isDeleting;
+  if (head === undefined || (head === before?.spec && !isLost))
+    return isUnpublished ? unwritten(before) : decision;
+  const written = await attempts.of(cluster.writeHead(head, home, isLost ? undefined : before));
+  if (written === undefined) return unwritten(before);
+  memory.head = written;
+  memory.isHeadSeen = false;
   metrics.heads.inc();
-  const { current, canary } = decision.head;
+  const { current, canary } = head;
   log.info(
     { transport: key, revision: current.revision, canary: canary?.revision, pod: canary?.pod },
     "head written",
   );
   // What was read back is the same value from now on.
-  return { ...decision, head: memory.head.spec };
+  return isUnpublished ? unwritten(written) : { ...decision, head: written.spec };
+}
+
+/** The head says what was in force before; what shall be in force is nowhere yet. */
+function unwritten(head: HeldHead | undefined): RolloutDecision {
+  const state = { phase: "Waiting", revision: head?.spec.current.revision ?? 0, pods: [] } as const;
+  return { head: head?.spec, state };
 }
 
 /** What pods serve without complaint is what broken objects fall back to. */
@@ -244,37 +254,4 @@ async function learn(
   if (held === undefined || memory.lastGood?.digest === held) return;
   const pinned = await readRevision(held, memory, { ...deps, home });
   if (pinned !== undefined) remember(memory, pinned);
-}
-
-/** Objects that a pod named when it refused: they fall back until they are edited. True when there is a new one. */
-function blame(
-  { memory }: Round,
-  compiled: Compilation | undefined,
-  { state }: RolloutDecision,
-  { view, log }: OperatorDeps,
-): boolean {
-  if (state.phase !== "Refused" || state.refused.digest !== compiled?.packed.digest) return false;
-  const { pod, message, objects } = state.refused;
-  const before = memory.refused.size;
-  for (const name of objects) {
-    const held = findObject(name, view);
-    if (held?.resource === undefined || held.metadata.generation === undefined) continue;
-    memory.refused.set(name, { generation: held.metadata.generation, message: `${pod}: ${message}` });
-    log.warn({ object: name, pod, cause: message }, "object refused by a pod, its last good form stays");
-  }
-  return memory.refused.size > before;
-}
-
-/** kind/namespace/name -> generation of what is still refused. An edit is a new try. */
-function forgetMended(memory: TransportMemory, { view }: OperatorDeps): Map<string, number> {
-  for (const [name, { generation }] of memory.refused) {
-    if (findObject(name, view)?.metadata.generation !== generation) memory.refused.delete(name);
-  }
-  return new Map([...memory.refused].map(([name, { generation }]) => [name, generation]));
-}
-
-function findObject(name: string, view: OperatorDeps["view"]): HeldObject | undefined {
-  const [kind = "", ...key] = name.split("/");
-  const held = view.object(kind as HeldObject["kind"], key.join("/"));
-  return held !== undefined && nameOf(held) === name ? held : undefined;
 }

@@ -17,6 +17,8 @@ export interface SecretWatch {
   follow(user: string, names: ReadonlySet<string>): Promise<void>;
   /** Those that exist; of the names that were looked at. */
   contents(names: ReadonlySet<string>): Secrets;
+  /** It was looked at, and there is none. One that could not be looked at yet is not gone. */
+  isGone(name: string): boolean;
   stop(): void;
 }
 
@@ -73,6 +75,10 @@ export function watchSecrets(
     contents(names) {
       const found = [...names].map((name) => [name, watched.get(name)?.reflector.get(name)] as const);
       return new Map(found.filter((entry): entry is readonly [string, Content] => entry[1] !== undefined));
+    },
+    isGone(name) {
+      const reflector = watched.get(name)?.reflector;
+      return reflector?.isSynced === true && reflector.get(name) === undefined;
     },
     stop() {
       for (const { reflector } of watched.values()) reflector.stop();

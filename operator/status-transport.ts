@@ -60,6 +60,8 @@ function programmedBy(rollout: RolloutState, wanted: number): Verdict {
     case "Canary":
       return pends(REASON.awaitingAck, `Revision ${rollout.revision} is on trial in ${rollout.pod}`);
     case "Waiting":
+      if (rollout.pods.length === 0)
+        return pends(REASON.progressing, "The newest revision is not written yet");
       return pends(
         REASON.awaitingAck,
         `${rollout.pods.join(", ")} has not acknowledged revision ${rollout.revision}`,

@@ -10,35 +10,43 @@ const SWEEP_MS = 60_000;
 /** How far back old Secrets of keys are sought: they are not listed, only named. */
 const KEYS_BACK = 3;
 
+export interface Sweep {
+  readonly key: string;
+  readonly memory: TransportMemory;
+  readonly home: Home;
+  /** Digest of what was compiled last: a head may not name it while an earlier revision is pinned. */
+  readonly target: string | undefined;
+}
+
 export async function collectGarbage(
-  { key, memory, home }: { readonly key: string; readonly memory: TransportMemory; readonly home: Home },
+  { key, memory, home, target }: Sweep,
   { view, cluster, clock, log }: OperatorDeps,
 ): Promise<void> {
-  const now = clock.now();
-  if (now - memory.sweptAt < SWEEP_MS || memory.head === undefined) return;
-  memory.sweptAt = now;
+  const at = clock.monotonic();
+  if (at - memory.sweptAt < SWEEP_MS || memory.head === undefined) return;
+  memory.sweptAt = at;
   const { current, canary, refused, history } = memory.head.spec;
-  const digests = [current, canary, refused, ...history].flatMap((one) =>
-    one === undefined ? [] : [one.digest],
-  );
+  const named = [current, canary, refused, ...history].map((one) => one?.digest);
+  const digests = new Set([...named, target].filter((digest) => digest !== undefined));
   const keep = await chunksOf(digests, memory, { cluster, home });
   // A revision whose parts are not known: whatever it needs must stay.
   if (keep === undefined) return;
+  for (const digest of memory.sizes.keys()) if (!keep.has(digest)) memory.sizes.delete(digest);
+  for (const digest of memory.written) if (!keep.has(digest)) memory.written.delete(digest);
   const held = [...view.chunks(key).values()].map((one) => ({
     ...one,
     createdAt: Date.parse(one.createdAt),
   }));
-  const names = chunksToDelete({ chunks: held, keep, now });
+  const names = chunksToDelete({ chunks: held, keep, now: clock.now() });
   const { deleted } = await deleteByName(names, {
     remove: (name) => cluster.remove("SnapshotChunk", name, home.namespace),
   });
-  for (const { name, digest } of held) if (names.includes(name)) memory.written.delete(digest);
   if (deleted > 0) log.debug({ transport: key, deleted }, "chunks swept");
-  await sweepKeys(memory, { cluster, home, now });
+  await sweepKeys(memory, { cluster, home, now: at });
 }
 
 async function chunksOf(
-  digests: readonly string[],
+  digests: ReadonlySet<string>,
   memory: TransportMemory,
   place: { readonly cluster: Cluster; readonly home: Home },
 ): Promise<ReadonlySet<string> | undefined> {
@@ -49,7 +57,7 @@ async function chunksOf(
     memory.chunks.set(digest, known);
     for (const part of known) keep.add(part);
   }
-  for (const digest of memory.chunks.keys()) if (!digests.includes(digest)) memory.chunks.delete(digest);
+  for (const digest of memory.chunks.keys()) if (!digests.has(digest)) memory.chunks.delete(digest);
   return keep;
 }
 
@@ -71,14 +79,18 @@ async function sweepKeys(
 ): Promise<void> {
   const keep = new Set(keysOf(memory.head?.spec));
   const lowest = Math.min(...[...keep].map(keysNumber));
-  if (!Number.isFinite(lowest) || lowest <= memory.keysSweptBelow) return;
-  memory.keysSince ??= now;
-  const names = Array.from({ length: KEYS_BACK }, (_, back) => lowest - 1 - back)
-    .filter((number) => number >= 1)
-    .map((number) => ({ name: keysSecretName(home.transport, number), createdAt: memory.keysSince ?? now }));
+  const { keysSweptBelow } = memory;
+  if (!Number.isFinite(lowest) || lowest === keysSweptBelow) return;
+  if (memory.keysSince?.lowest !== lowest) memory.keysSince = { lowest, at: now };
+  const createdAt = memory.keysSince.at;
+  // Many may have come and gone since the last time.
+  const first = Math.max(1, Math.min(keysSweptBelow ?? lowest, lowest - KEYS_BACK));
+  const names = Array.from({ length: lowest - first }, (_, index) => lowest - 1 - index).map((number) => ({
+    name: keysSecretName(home.transport, number),
+    createdAt,
+  }));
   const old = keySecretsToDelete({ transport: home.transport, secrets: names, keep, now });
   if (old.length < names.length) return;
   await deleteByName(old, { remove: (name) => cluster.remove("Secret", name, home.namespace) });
   memory.keysSweptBelow = lowest;
-  memory.keysSince = undefined;
 }

@@ -120,7 +120,11 @@ function openAll(deps: WatchDeps, listener: ViewListener) {
     {
       type: RESOURCES.SnapshotChunk,
       transform: holdChunk,
-      onChange: ({ now, before }) => indexChunk(chunksOf, now, before),
+      onChange({ now, before }) {
+        indexChunk(chunksOf, now, before);
+        // A pod may need it.
+        if (now === undefined) tell(listener, before?.transport);
+      },
     },
     deps,
   );
@@ -129,7 +133,8 @@ function openAll(deps: WatchDeps, listener: ViewListener) {
       type: RESOURCES.TransportPod,
       transform: holdTransportPod,
       onChange({ now, before }) {
-        if (now !== undefined && before !== undefined) listener.acknowledged(now.transport);
+        if (now !== undefined && before !== undefined && saysMoreThanItsQueue(now, before))
+          listener.acknowledged(now.transport);
         else tell(listener, now?.transport ?? before?.transport);
       },
     },
@@ -190,6 +195,13 @@ function isStatusOnly({ now, before }: ReflectorChange<HeldObject>): boolean {
     a.deletionTimestamp === b.deletionTimestamp &&
     (a.finalizers?.length ?? 0) === (b.finalizers?.length ?? 0)
   );
+}
+
+/** Counts of messages change all the time, and nothing waits for them. */
+function saysMoreThanItsQueue(now: HeldTransportPod, before: HeldTransportPod): boolean {
+  const words = ({ status, drain }: HeldTransportPod) =>
+    JSON.stringify({ drain, ...status, queue: undefined });
+  return words(now) !== words(before);
 }
 
 function watchOwned(type: ResourceType, deps: WatchDeps, listener: ViewListener): Reflector<KubeObject> {
