@@ -1,3 +1,4 @@
+import pino from "pino";
 import { afterEach, describe, expect, test } from "vitest";
 import { eventually } from "../../test/helpers/eventually.ts";
 import { createFakeClock } from "../../test/helpers/fake-clock.ts";
@@ -127,6 +128,28 @@ describe("list", () => {
     expect(reflector.isSynced).toBe(false);
     await reflector.synced;
     expect(reflector.get("mail/a")).toBe("a1");
+  });
+
+  test("an hour of failures is a line a minute at most, and the rest is there for who debugs", async () => {
+    const levels: number[] = [];
+    const log = pino(
+      { level: "debug" },
+      { write: (line: string) => void levels.push(JSON.parse(line).level) },
+    );
+    const hasty = hastyClock([]);
+    let now = 0;
+    const sleep: Clock["sleep"] = (ms, signal) => {
+      const isRest = ms <= 30_000;
+      if (isRest) now += ms;
+      return hasty.sleep(isRest ? 1 : ms, signal);
+    };
+    kube = await serve((call) => call.status(403, "Forbidden"));
+    start({ log, clock: { now: () => now, sleep } });
+    await eventually(() => now > 600_000);
+    const warned = levels.filter((level) => level === 40).length;
+    expect(warned).toBeGreaterThanOrEqual(9);
+    expect(warned).toBeLessThanOrEqual(11);
+    expect(levels.length).toBeGreaterThan(2 * warned);
   });
 
   test("a proxy that asks for a week is asked again within two minutes", async () => {

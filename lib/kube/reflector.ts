@@ -38,6 +38,8 @@ const SILENCE_MS = 150_000;
 const LONGEST_ASKED_MS = 120_000;
 /** A watch that ends sooner was none. */
 const SHORT_MS = 5000;
+/** An API server that is away for an hour is no reason for a thousand lines. */
+const WARN_EVERY_MS = 60_000;
 /** A list of ten thousand objects costs the server; to go on with a watch costs it nothing. */
 const LIST_BACKOFF = { firstMs: 500, maxMs: 30_000, healthyMs: 60_000 };
 const WATCH_BACKOFF = { firstMs: 500, maxMs: 5000, healthyMs: SHORT_MS };
@@ -60,6 +62,7 @@ class RunningReflector<Item> implements Reflector<Item> {
   readonly #stop = new AbortController();
   readonly #synced = Promise.withResolvers<void>();
   #isSynced = false;
+  #warnedAt: number | undefined;
   #pageSize: number;
   /** Where to watch from; undefined: list first. */
   #resourceVersion: string | undefined;
@@ -195,8 +198,17 @@ class RunningReflector<Item> implements Reflector<Item> {
   }
 
   #report(failure: unknown, restMs: number): void {
-    if (failure === undefined) this.#log.debug({ restMs }, "watch ended early");
-    else this.#log.warn({ restMs, err: failure }, "collection cannot be followed and is tried again");
+    if (failure === undefined) {
+      this.#log.debug({ restMs }, "watch ended early");
+      return;
+    }
+    const now = this.#options.clock.now();
+    const isLately = this.#warnedAt !== undefined && Math.abs(now - this.#warnedAt) < WARN_EVERY_MS;
+    if (!isLately) this.#warnedAt = now;
+    this.#log[isLately ? "debug" : "warn"](
+      { restMs, err: failure },
+      "collection cannot be followed and is tried again",
+    );
   }
 }
 
