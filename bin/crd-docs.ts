@@ -59,6 +59,11 @@ function renderInternal({ kind, shortNames, summary, spec, status }: CustomResou
   return `${head}\n\n${table([...rows, ...said])}`;
 }
 
+/** The fields of a schema as a table, without a word before them. */
+export function fieldTable(schema: z.ZodType): string {
+  return table(fieldRows(toJsonSchema(schema), "", new Map()));
+}
+
 function table(rows: readonly string[]): string {
   return ["| field | type | default | description |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }
@@ -73,7 +78,7 @@ export function toJsonSchema(schema: z.ZodType): FieldSchema {
 /** Rows of an object's fields, nested ones below their parent. `seen`: fields listed before -> where. */
 function fieldRows(schema: FieldSchema, path: string, seen: Map<string, string>): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
-    const here = `${path}.${name}`;
+    const here = path === "" ? name : `${path}.${name}`;
     const { object, suffix } = objectOf(field);
     const twin = object && rememberTwin(object, here + suffix, seen);
     const required = (schema.required ?? []).includes(name);
@@ -124,7 +129,7 @@ function rangeOf(minimum: number | undefined, maximum: number | undefined): stri
 function defaultOf(field: FieldSchema, required: boolean): string {
   if (required) return "required";
   const value = field.default;
-  if (value === undefined || JSON.stringify(value) === "{}") return "";
+  if (value === undefined || ["{}", '""'].includes(JSON.stringify(value))) return "";
   return code(typeof value === "string" ? value : JSON.stringify(value));
 }
 

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import * as yaml from "js-yaml";
 import { CUSTOM_RESOURCES, customResourceDefinition } from "../crds/custom-resource.ts";
 import { parseManifests } from "../crds/mod.ts";
+import { chartFiles } from "./chart-docs.ts";
 import { renderCrdDocs } from "./crd-docs.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -17,7 +18,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     `charts/postroom/files/crds/${resource.plural}.yaml`,
     GENERATED + yaml.dump(customResourceDefinition(resource), { lineWidth: 110, noRefs: true }),
   ]);
-  return new Map([["docs/crds.md", renderCrdDocs(sampleManifests())], ...definitions]);
+  return new Map([["docs/crds.md", renderCrdDocs(sampleManifests())], ...definitions, ...chartFiles()]);
 }
 
 export function outdatedFiles(): string[] {

@@ -5,18 +5,28 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
 import { constants } from "node:os";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const NEEDED = 26;
 const main = new URL("../cli/main.ts", import.meta.url);
 
 if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
-  // Stripped and compiled once, kept in the temporary folder: a later start is quicker and needs 40 MB less.
-  const cache = module.enableCompileCache?.().directory;
+  const cache = enableCache();
   // Worker threads look for it here.
-  if (cache !== undefined) process.env.NODE_COMPILE_CACHE ??= cache;
+  if (cache !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(cache);
   await import(main.href);
 } else startWith(fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url)));
+
+/**
+ * Stripped and compiled once: a later start is quicker and needs 40 MB less. An image brings a cache with it, which
+ * cannot be written to and fits the user and the kind of CPU it was made for; all others have the temporary folder.
+ */
+function enableCache() {
+  const brought = fileURLToPath(new URL("../.compile-cache", import.meta.url));
+  const own = existsSync(brought) ? module.enableCompileCache?.(brought).directory : undefined;
+  return own ?? module.enableCompileCache?.().directory;
+}
 
 /** The same command in another process; signals and the exit code pass through. */
 function startWith(node) {
