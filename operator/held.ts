@@ -80,6 +80,9 @@ export interface HeldTransportPod {
   readonly status: TransportPodStatus | undefined;
 }
 
+/** A pod of another version that says what we do not understand: it may hold mail. */
+const NOT_UNDERSTOOD: TransportPodStatus = { draining: false, drained: false };
+
 export function holdTransportPod({ metadata, spec, status }: KubeObject): HeldTransportPod {
   const read = TransportPodSpec.safeParse(spec);
   const said = TransportPodStatus.safeParse(status);
@@ -87,7 +90,7 @@ export function holdTransportPod({ metadata, spec, status }: KubeObject): HeldTr
     metadata,
     transport: `${metadata.namespace}/${read.data?.transport ?? ""}`,
     drain: read.data?.drain ?? false,
-    status: said.data,
+    status: said.data ?? (status === undefined ? undefined : NOT_UNDERSTOOD),
   };
 }
 
