@@ -34,7 +34,9 @@ export interface PodReport {
 
 const FIELD_MANAGER = "postroom-transport";
 const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
+const LONGEST_RETRY_MS = 5000;
+/** An API server that is away for an hour is no reason for a thousand lines. */
+const WARN_EVERY_MS = 60_000;
 
 /** Begins to watch at once; nothing is written before the object is there and it is known what is in force. */
 export function openPodReport(deps: PodReportDeps): PodReport {
@@ -71,6 +73,7 @@ class WrittenStatus {
   #live: Live | undefined;
   /** What was said last, and what the API server made of it: a field that somebody else holds stays there. */
   #taken: { readonly said: string; readonly stands: string } | undefined;
+  #warnedAt: number | undefined;
   #isWriting = false;
   #written: Promise<void> = Promise.resolve();
 
@@ -111,7 +114,7 @@ class WrittenStatus {
   }
 
   async #writeAll(): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock } = this.#deps;
     const { signal } = this.#stopped;
     this.#isWriting = true;
     for (let pauseMs = FIRST_RETRY_MS; this.#differs() && !signal.aborted; ) {
@@ -120,12 +123,22 @@ class WrittenStatus {
         pauseMs = FIRST_RETRY_MS;
       } catch (cause) {
         if (signal.aborted) break;
-        log.warn({ cause: String(cause), retryMs: pauseMs }, "status of this pod not written");
+        this.#report(cause, pauseMs);
         await clock.sleep(pauseMs, signal).catch(() => {});
         pauseMs = Math.min(pauseMs * 2, LONGEST_RETRY_MS);
       }
     }
     this.#isWriting = false;
+  }
+
+  #report(cause: unknown, retryMs: number): void {
+    const now = this.#deps.clock.now();
+    const isLately = this.#warnedAt !== undefined && Math.abs(now - this.#warnedAt) < WARN_EVERY_MS;
+    if (!isLately) this.#warnedAt = now;
+    this.#deps.log[isLately ? "debug" : "warn"](
+      { cause: String(cause), retryMs },
+      "status of this pod not written",
+    );
   }
 
   async #writeOnce(): Promise<void> {
