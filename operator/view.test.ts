@@ -45,6 +45,7 @@ beforeEach(async () => {
           allowedNamespaces: { from: "Selector", selector: { matchLabels: { team: "sales" } } },
         },
       }),
+      object("broken", { spec: { hostname: 5 } }),
       object("edge", { spec: { hostname: "mx.contoso.example" } }),
     ],
     snapshotchunks: [object("hub-1", { spec: { digest: "d1", data: "AAAA" } }, { ownerReferences: [owner] })],
@@ -118,11 +119,11 @@ describe("who is told of a change", () => {
       want: ["transport mail/hub"],
     },
     {
-      name: "another label of a namespace concerns the transports that choose namespaces by label",
+      name: "another label of a namespace concerns the transports that choose namespaces by label, or may",
       plural: "namespaces",
       type: "MODIFIED",
       change: () => object("sales", {}, { labels: { team: "support" } }),
-      want: ["transport mail/hub"],
+      want: ["transport mail/hub", "transport mail/broken"],
     },
     {
       name: "what a pod says of a revision is heard at once",

@@ -252,8 +252,10 @@ function watchNamespaces(
   return { parts: [reflector], labels };
 }
 
+/** One that cannot be read keeps its last good form, which may. */
 function usesSelector(resource: AnyResource | undefined): boolean {
-  return resource?.kind === "MailTransport" && resource.spec.allowedNamespaces.from === "Selector";
+  if (resource === undefined) return true;
+  return resource.kind === "MailTransport" && resource.spec.allowedNamespaces.from === "Selector";
 }
 
 function indexChunk(
