@@ -1,6 +1,6 @@
 /** Attempts: a write that fails stops its own object only. What comes of them in one round is gathered here. */
 import { ForeignObjectError } from "../lib/kube/apply.ts";
-import { isConflict, isRetriable, KubeError } from "../lib/kube/errors.ts";
+import { isConflict, isNamespaceTerminating, isRetriable, KubeError } from "../lib/kube/errors.ts";
 
 export interface Attempts {
   /** What the work resolves to; undefined: it failed, and that is noted. Rejects when the API server cannot be asked at all. */
@@ -23,7 +23,7 @@ export function openAttempts(): Attempts {
       } catch (error) {
         if (error instanceof ForeignObjectError) faults.push(error.message);
         else if (error instanceof KubeError && error.status === 500) failures.push(error);
-        else if (isRefusal(error)) faults.push(error.message);
+        else if (isRefusal(error)) faults.push(...sentences(error));
         else throw error;
         return undefined;
       }
@@ -34,4 +34,9 @@ export function openAttempts(): Attempts {
 /** After a conflict all is looked at anew. */
 function isRefusal(error: unknown): error is KubeError {
   return error instanceof KubeError && error.code === undefined && !isRetriable(error) && !isConflict(error);
+}
+
+/** What goes with its namespace is nothing that anybody should mend. */
+function sentences(error: KubeError): string[] {
+  return isNamespaceTerminating(error) ? [] : [error.message];
 }

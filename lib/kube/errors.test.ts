@@ -26,7 +26,7 @@ describe("errorOfStatus()", () => {
     };
     const body = { kind: "Status", code: 422, reason: "Invalid", message: "is invalid", details };
     expect(errorOfStatus(call, body, { status: 422 }).causes).toEqual([
-      { field: "spec.mode", message: "no such mode" },
+      { reason: "FieldValueInvalid", field: "spec.mode", message: "no such mode" },
     ]);
   });
 

@@ -22,6 +22,8 @@ export interface KubeErrorCause {
   /** Path of the field, as the server writes it; "" when it names none. */
   readonly field: string;
   readonly message: string;
+  /** FieldValueInvalid, NamespaceTerminating ...; "" when it names none. */
+  readonly reason: string;
 }
 
 export interface KubeFailure {
@@ -66,6 +68,11 @@ export class KubeError extends Error {
     this.retryAfterMs = failure.retryAfterMs;
     this.code = failure.code;
   }
+}
+
+/** Nothing can be made any more where all is being deleted. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  return error instanceof KubeError && error.causes.some(({ reason }) => reason === "NamespaceTerminating");
 }
 
 export function isNotFound(error: unknown): boolean {
@@ -143,8 +150,9 @@ function reasonOf(status: number): string {
   return REASONS[status] ?? "Unknown";
 }
 
-function causeOf({ field, message }: Record<string, unknown>): KubeErrorCause {
+function causeOf({ field, message, reason }: Record<string, unknown>): KubeErrorCause {
   return {
+    reason: typeof reason === "string" ? reason : "",
     field: typeof field === "string" ? field : "",
     message: typeof message === "string" ? message : "",
   };

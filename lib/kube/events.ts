@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import type { MonotonicClock } from "../clock.ts";
 import type { Logger } from "../log.ts";
-import { isAlreadyExists, isNotFound, isRetriable } from "./errors.ts";
+import { isAlreadyExists, isNamespaceTerminating, isNotFound, isRetriable } from "./errors.ts";
 import { RESOURCES, resourcePath } from "./paths.ts";
 import type { KubeHttp } from "./types.ts";
 import { createWorkQueue, type WorkResult } from "./work-queue.ts";
@@ -212,6 +212,7 @@ class Recorder implements EventRecorder {
       throw error;
     }
     this.#series.delete(key);
+    if (isNamespaceTerminating(error)) return;
     this.#options.log.warn({ reason: series?.event.reason, err: error }, "event not written");
   }
 

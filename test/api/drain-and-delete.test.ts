@@ -199,6 +199,8 @@ describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes",
       for (const type of types) await mail.server.admin("DELETE", resourcePath(type, { namespace: other }));
       return (await mail.find("MailTransport", "hub", other)) === undefined;
     }, 30_000);
+    const complaints = mail.operator.process.lines.map((line) => JSON.stringify(line));
+    expect(complaints.filter((line) => line.includes("being terminated"))).toEqual([]);
     await mail.apply("AcceptedDomain", "contoso", { domains: ["contoso.example", "still.example"] });
     await mail.isReady("AcceptedDomain", "contoso");
   });

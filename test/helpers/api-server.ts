@@ -194,10 +194,11 @@ async function installCrd(admin: Admin, text: string): Promise<void> {
   await eventually(async () => {
     const { status } = await admin<Definition>("GET", path);
     return status?.conditions?.some(({ type, status: is }) => type === "Established" && is === "True");
-  });
+  }, START_TIMEOUT_MS);
   // Established comes a moment before the paths are served.
   const version = spec.versions[0]?.name;
-  await eventually(() => admin("GET", `/apis/${spec.group}/${version}/${spec.names.plural}?limit=1`));
+  const collection = `/apis/${spec.group}/${version}/${spec.names.plural}?limit=1`;
+  await eventually(() => admin("GET", collection), START_TIMEOUT_MS);
 }
 
 async function isReady(admin: Admin, program: ControlPlaneProgram): Promise<void> {
