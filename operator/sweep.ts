@@ -79,18 +79,20 @@ async function sweepKeys(
 ): Promise<void> {
   const keep = new Set(keysOf(memory.head?.spec));
   const lowest = Math.min(...[...keep].map(keysNumber));
-  const { keysSweptBelow } = memory;
-  if (!Number.isFinite(lowest) || lowest === keysSweptBelow) return;
+  if (!Number.isFinite(lowest)) return;
+  // Those of a predecessor; how many it left nobody knows.
+  memory.keysSweptBelow ??= Math.max(1, lowest - KEYS_BACK);
+  const first = memory.keysSweptBelow;
+  if (first >= lowest) return;
   if (memory.keysSince?.lowest !== lowest) memory.keysSince = { lowest, at: now };
   const createdAt = memory.keysSince.at;
-  // Many may have come and gone since the last time.
-  const first = Math.max(1, Math.min(keysSweptBelow ?? lowest, lowest - KEYS_BACK));
-  const names = Array.from({ length: lowest - first }, (_, index) => lowest - 1 - index).map((number) => ({
-    name: keysSecretName(home.transport, number),
+  const names = Array.from({ length: lowest - first }, (_, index) => ({
+    name: keysSecretName(home.transport, first + index),
     createdAt,
   }));
   const old = keySecretsToDelete({ transport: home.transport, secrets: names, keep, now });
-  if (old.length < names.length) return;
-  await deleteByName(old, { remove: (name) => cluster.remove("Secret", name, home.namespace) });
-  memory.keysSweptBelow = lowest;
+  const { deleted } = await deleteByName(old, {
+    remove: (name) => cluster.remove("Secret", name, home.namespace),
+  });
+  memory.keysSweptBelow = first + deleted;
 }
