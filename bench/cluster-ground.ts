@@ -15,7 +15,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   TransportRule: "transportrules",
 };
 const CALLS_AT_ONCE = 16;
-const SETTLED_MS = 180_000;
+const SETTLED_MS = 300_000;
 
 export interface BenchObject {
   readonly kind: string;

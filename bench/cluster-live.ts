@@ -52,11 +52,11 @@ const ground = await startGround({ profiles: PROFILES });
 const { operator, server, cluster } = ground;
 
 const began = performance.now();
+await ground.create(relayObjects({ replicas: PODS.length, nextHopPort: sink.port }));
+for (const pod of PODS) await cluster.ready(pod, 60_000);
 await ground.create([...changingRules(), ...missRules(RULES - CHANGES)]);
 const loadedMs = performance.now() - began;
 note(`${RULES} rules created`);
-await ground.create(relayObjects({ replicas: PODS.length, nextHopPort: sink.port }));
-for (const pod of PODS) await cluster.ready(pod, 60_000);
 await ground.settled();
 const settledMs = performance.now() - began;
 note("served, statuses written");
@@ -97,6 +97,9 @@ console.table({
   "  head names it for all": figures(stages.map(([, , at = 0]) => at)),
   "  in force in the last pod": figures(stages.map(([, , , at = 0]) => at)),
   "a message, MAIL to sink": figures(messageMs),
+  "build and swap in a pod": figures(
+    PODS.flatMap((pod) => inForce(pod).slice(-CHANGES)).map(({ ms }) => Number(ms)),
+  ),
 });
 const requests = since(before.server.requests, after.server.requests);
 const byOperator = since(before.operator, after.operator);

@@ -34,6 +34,8 @@ export interface RevisionReaderDeps {
 export interface RevisionReader {
   /** `news` ends the pauses between tries. */
   read(revision: Revision, news: AbortSignal): Promise<Offer>;
+  /** Fetches chunks that are soon wanted, so that read() need not. Never rejects: what is missing is for read() to say. */
+  fetchAhead(digest: string, news: AbortSignal): Promise<void>;
 }
 
 const PARALLEL = 8;
@@ -42,6 +44,7 @@ const NO_KEYS: Secrets = new Map();
 
 export function createRevisionReader(deps: RevisionReaderDeps, memory: UnpackMemory): RevisionReader {
   let held: { readonly keys: Keys; readonly secrets: Secrets } | undefined;
+  let ahead: Ahead | undefined;
 
   /** Keys that did not change are the very same object. */
   const secretsOf = async (ref: KeysRef | undefined, news: AbortSignal): Promise<Secrets> => {
@@ -60,22 +63,41 @@ export function createRevisionReader(deps: RevisionReaderDeps, memory: UnpackMem
     async read({ revision, digest, keys: ref }, news) {
       const [secrets, { digests, texts }] = await Promise.all([
         secretsOf(ref, news),
-        gatherChunks(digest, { ...deps, memory }, news),
+        gatherChunks(digest, { ...deps, memory, ahead: ahead?.texts }, news),
       ]);
+      ahead = undefined;
       const snapshot = unwrap(unpackSnapshot({ digest, chunks: texts }, memory));
       return { snapshot, secrets, keep: { digest, digests, texts, cluster: { revision, keys: held?.keys } } };
     },
+    async fetchAhead(digest, news) {
+      if (ahead?.digest === digest) return;
+      const texts = await gatherChunks(digest, { ...deps, memory }, news).then(
+        (gathered) => gathered.texts,
+        () => undefined,
+      );
+      ahead = texts && { digest, texts };
+    },
   };
+}
+
+interface Ahead {
+  /** Of the revision. */
+  readonly digest: string;
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 /** All digests, and the texts of those chunks that memory and disk do not both have. */
 async function gatherChunks(
   digest: string,
-  deps: RevisionReaderDeps & { readonly memory: UnpackMemory },
+  deps: RevisionReaderDeps & {
+    readonly memory: UnpackMemory;
+    readonly ahead?: ReadonlyMap<string, string> | undefined;
+  },
   news: AbortSignal,
 ): Promise<{ readonly digests: readonly string[]; readonly texts: ReadonlyMap<string, string> }> {
-  const { store, memory } = deps;
-  const textOf = async (one: string) => (await store.text(one)) ?? (await fetchChunk(one, deps, news));
+  const { store, memory, ahead } = deps;
+  const textOf = async (one: string) =>
+    ahead?.get(one) ?? (await store.text(one)) ?? (await fetchChunk(one, deps, news));
   const index = await textOf(digest);
   const named = unwrap(indexDigests(index));
   const texts = new Map([[digest, index]]);

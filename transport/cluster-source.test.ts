@@ -89,6 +89,25 @@ describe("a head", () => {
     expect(fetched).toHaveLength(2); // the index and the chunk of domains
   });
 
+  test("on trial in another pod is fetched meanwhile, so that it need not be when it is for all", async () => {
+    cluster.pod("hub-0");
+    const first = cluster.publish(1, BASIC);
+    cluster.head({ current: first });
+    const pod = await start();
+    await acknowledged(1);
+    const before = cluster.kube.calls.length;
+    const fetched = () =>
+      cluster.kube.calls.slice(before).filter(({ path }) => path.includes("/snapshotchunks/")).length;
+    const second = cluster.publish(2, takes("more.example"));
+    cluster.head({ current: first, canary: { ...second, pod: "hub-1", since: "2026-11-21T20:00:00.000Z" } });
+    await eventually(() => fetched() === 2);
+    expect(await answerTo(pod, "ann@more.example")).toMatch(/^550/);
+    cluster.head({ current: second });
+    await acknowledged(2);
+    expect(await answerTo(pod, "ann@more.example")).toMatch(/^250/);
+    expect(fetched()).toBe(2);
+  });
+
   test("whose longest object is in several chunks fetches those that changed", async () => {
     const addresses = Array.from(
       { length: 12_000 },

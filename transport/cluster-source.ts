@@ -107,7 +107,9 @@ class ClusterSource implements ConfigurationSource {
       const offer = await this.#fromApi(wanted);
       if (offer !== undefined) return offer;
     }
-    return inForce === undefined ? await this.#fromDisk() : undefined;
+    if (inForce === undefined) return this.#fromDisk();
+    await this.#fetchAhead();
+    return undefined;
   }
 
   settled(outcome: Outcome): void {
@@ -222,6 +224,14 @@ class ClusterSource implements ConfigurationSource {
       this.#askAgain();
       return undefined;
     }
+  }
+
+  /** What another pod tries now is for all of them in a moment. */
+  async #fetchAhead(): Promise<void> {
+    const { namespace, transport, pod } = this.#deps;
+    const canary = this.#heads.get(`${namespace}/${transport}`)?.canary;
+    if (canary !== undefined && canary.pod !== pod)
+      await this.#reader.fetchAhead(canary.digest, this.#news.signal);
   }
 
   async #fromDisk(): Promise<Offer | undefined> {
