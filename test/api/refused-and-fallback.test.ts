@@ -137,7 +137,9 @@ describe.skipIf(kubeAssets() === undefined)("what a pod or the cluster refuses",
     const before = mail.cluster.pods().map(({ process }) => process.pid);
     await giveCertificate("second.contoso.example");
     await mail.isReady("ReceiveConnector", "internet");
-    for (const pod of PODS) expect(await certificateOf(pod)).toBe("second.contoso.example");
+    for (const pod of PODS) {
+      await eventually(async () => (await certificateOf(pod)) === "second.contoso.example");
+    }
     expect(mail.cluster.pods().map(({ process }) => process.pid)).toEqual(before);
   });
 
