@@ -329,8 +329,12 @@ describe("volumes of the queue", () => {
   });
 });
 
-test("the admission policy denies, and does so also when it cannot be judged", () => {
-  const [policy, binding] = admissionObjects();
-  expect(policy?.spec).toMatchObject({ failurePolicy: "Fail" });
-  expect(binding?.spec).toMatchObject({ validationActions: ["Deny"], policyName: policy?.metadata.name });
+test("the admission policies deny, and do so also when they cannot be judged", () => {
+  const objects = admissionObjects();
+  expect(objects).toHaveLength(4);
+  for (let at = 0; at < objects.length; at += 2) {
+    const [policy, binding] = objects.slice(at, at + 2);
+    expect(policy?.spec).toMatchObject({ failurePolicy: "Fail" });
+    expect(binding?.spec).toMatchObject({ validationActions: ["Deny"], policyName: policy?.metadata.name });
+  }
 });

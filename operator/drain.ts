@@ -18,7 +18,7 @@ export function decideDrain({ deleting, wanted, present, pods, transport }: Drai
     const isReplica = ordinal < (present ?? 0);
     // Told first: a pod that comes up between two looks must not take mail that nobody waits for.
     if (isReplica && pod?.drain !== true) return false;
-    return pod === undefined || holdsNothing(pod);
+    return pod === undefined || holdsNothing(pod, isReplica);
   };
   let kept = Math.max(present ?? 0, 1 + Math.max(-1, ...[...byOrdinal.keys()].map((one) => one ?? -1)));
   while (kept > goal && mayGo(kept - 1)) kept -= 1;
@@ -35,11 +35,14 @@ export function decideDrain({ deleting, wanted, present, pods, transport }: Drai
   };
 }
 
-function holdsNothing({ exists, ready, status }: PodFacts): boolean {
+function holdsNothing({ exists, ready, status }: PodFacts, isReplica: boolean): boolean {
   // Never ready and never heard: it has not listened, so it has taken no mail.
   if (status === undefined) return !exists || !ready;
   if (status.drained) return true;
-  return !exists && status.queue !== undefined && status.queue.messages + status.queue.setAside === 0;
+  // A replica whose pod is away comes back: its last word may be older than its last message.
+  return (
+    !exists && !isReplica && status.queue !== undefined && status.queue.messages + status.queue.setAside === 0
+  );
 }
 
 type Leaving = Extract<DrainState, { phase: "Draining" }>["pods"][number];

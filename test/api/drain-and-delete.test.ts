@@ -90,6 +90,18 @@ describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes",
     await mail.isReady("MailTransport", "hub");
   });
 
+  test("it is not deleted in the foreground, which would take its pods first", async () => {
+    const path = resourcePath(RESOURCES.MailTransport, { namespace: mail.namespace, name: "hub" });
+    const body = { kind: "DeleteOptions", apiVersion: "v1", propagationPolicy: "Foreground" };
+    // The policy is in force a moment after it is written: until then only a dry run is tried.
+    const dry = { ...body, dryRun: ["All"] };
+    const refusal = await eventually(async () => {
+      const answer = await mail.server.admin("DELETE", path, { body: dry }).catch((fault: unknown) => fault);
+      return answer instanceof Error ? answer.message : undefined;
+    });
+    expect(refusal).toMatch(/--cascade=background/);
+  });
+
   test("deleted with mail it stays until that is delivered; of the same name made anew, it begins from nothing", async () => {
     isShut = true;
     expect(await send("hub-0", "second")).toMatch(/^250 /);
