@@ -20,7 +20,13 @@ type KubeConfig = InstanceType<typeof import("@kubernetes/client-node").KubeConf
 
 /** Rejects when there is no such context or when it asks for what we cannot do. */
 export async function kubeConfigAuth(options: KubeConfigOptions = {}): Promise<KubeAuth> {
-  const library = await import("@kubernetes/client-node");
+  const library = await import("@kubernetes/client-node").catch((cause: unknown) => {
+    throw new Error(
+      'Cannot read a kubeconfig here: the package "@kubernetes/client-node" is not installed, and the image has it not; ' +
+        "run in a pod, or write --api-server, --token-file and --ca-file",
+      { cause },
+    );
+  });
   const load = () => loaded(new library.KubeConfig(), options);
   let config = load();
   let asked: Promise<KubeCredentials> | undefined;
