@@ -5,7 +5,6 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import module from "node:module";
 import { constants } from "node:os";
-import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const NEEDED = 26;
@@ -14,7 +13,7 @@ const main = new URL("../cli/main.ts", import.meta.url);
 if (Number.parseInt(process.versions.node, 10) >= NEEDED) {
   const cache = enableCache();
   // Worker threads look for it here.
-  if (cache !== undefined) process.env.NODE_COMPILE_CACHE ??= dirname(cache);
+  if (cache !== undefined) process.env.NODE_COMPILE_CACHE ??= cache;
   await import(main.href);
 } else startWith(fileURLToPath(new URL("../node_modules/node/bin/node", import.meta.url)));
 
