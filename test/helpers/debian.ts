@@ -39,6 +39,9 @@ const PROGRAMS = {
     probe: "command -v swaks && perl -MNet::SSLeay -e 1",
   },
   openssl: { packages: ["openssl"], probe: "command -v openssl" },
+  promtool: { packages: ["prometheus"], probe: "command -v promtool" },
+  // As old as that of Argo CD.
+  lua: { packages: ["lua5.1"], probe: "command -v lua5.1" },
 } satisfies Readonly<Record<string, Program>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
