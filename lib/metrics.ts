@@ -16,6 +16,9 @@ export function createMetrics() {
     new Gauge({ name: `postroom_${name}`, help, labelNames, registers });
   const histogram = (name: string, help: string, labelNames: string[] = []) =>
     new Histogram({ name: `postroom_${name}`, help, labelNames, registers, buckets: SECONDS });
+  const reloads = counter("reloads_total", "Configuration changes by outcome", ["outcome"]);
+  // There from the start: a rise from nothing is none to Prometheus.
+  for (const outcome of ["applied", "refused", "failed"]) reloads.inc({ outcome }, 0);
   return {
     registry,
     smtpConnections: counter("smtp_connections_total", "SMTP sessions begun", ["connector"]),
@@ -46,7 +49,7 @@ export function createMetrics() {
     ]),
     dsns: counter("dsns_total", "Delivery status notifications sent", ["kind"]),
     pressure: gauge("back_pressure_level", "0 normal, 1 medium, 2 high"),
-    reloads: counter("reloads_total", "Configuration changes by outcome", ["outcome"]),
+    reloads,
     reloadSeconds: histogram("reload_duration_seconds", "Change seen to change in force"),
   };
 }

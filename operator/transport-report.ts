@@ -21,9 +21,9 @@ export interface TransportReport {
   readonly faults: readonly string[];
 }
 
-export async function reportTransport(report: TransportReport, deps: OperatorDeps): Promise<void> {
+export function reportTransport(report: TransportReport, deps: OperatorDeps): void {
   const { key, object, diagnostics, rollout, drain, faults } = report;
-  const { view, cluster, clock } = deps;
+  const { view, clock } = deps;
   const facts: TransportFacts = {
     object,
     diagnostics: ownDiagnostics(object, diagnostics),
@@ -37,8 +37,7 @@ export async function reportTransport(report: TransportReport, deps: OperatorDep
   };
   const status = transportStatus(facts);
   measure(key, status.snapshot, facts, deps);
-  const { metadata } = object;
-  await cluster.applyStatus("MailTransport", { metadata, status: object.status }, status);
+  deps.put(object, status);
   tell(report, facts, deps);
 }
 
@@ -102,6 +101,8 @@ function measure(
   { pods }: TransportFacts,
   { metrics }: OperatorDeps,
 ): void {
+  // There from the start: a rise from nothing is none to Prometheus.
+  metrics.refusals.inc({ transport }, 0);
   metrics.ready.set({ transport }, pods.filter(({ ready }) => ready).length);
   if (snapshot === undefined) return;
   metrics.revision.set({ transport }, snapshot.revision);
