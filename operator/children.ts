@@ -39,38 +39,85 @@ export interface ChildReportDeps {
 
 const CHILD_KINDS = OUR_KINDS.filter((kind) => kind !== "MailTransport");
 
+/** How an object was judged last, and by what. */
+interface Judged {
+  readonly name: string;
+  readonly transports: string;
+  readonly wanted: readonly string[];
+  readonly basis: readonly unknown[];
+  /** undefined: it was too early to judge. */
+  readonly signature: string | undefined;
+}
+
 export function createChildReport({ view, verdicts, put }: ChildReportDeps): ChildReport {
-  /** uid -> facts it was last judged by. */
-  let seen = new Map<string, string>();
+  /** By uid. */
+  let seen = new Map<string, Judged>();
   let before: readonly unknown[] = [];
+
+  const judge = (object: HeldObject, last: Judged | undefined, around: Surroundings): Judged => {
+    const name = last?.name ?? nameOf(object);
+    const transports = around.transports.join(" ");
+    const isSame = last?.basis[0] === readingOf(object) && last.transports === transports;
+    const wanted = isSame ? last.wanted : wantedTransports(object, around.transports);
+    const basis = basisOf(object, name, { wanted, verdicts });
+    if (last !== undefined && isSame && sameItems(last.basis, basis)) return last;
+    const facts = factsOf(object, around);
+    const early = isTooEarly(facts, verdicts);
+    const signature = early ? last?.signature : signatureOf(facts);
+    if (!early && last?.signature !== signature) put(object, childStatus(facts));
+    return { name, transports, wanted, basis, signature };
+  };
+
   return {
     run(now) {
-      const next = new Map<string, string>();
+      const next = new Map<string, Judged>();
       const transports = [...view.objects("MailTransport")].map(({ key }) => key);
       const objects = CHILD_KINDS.flatMap((kind) => [...view.objects(kind)]);
-      const depends = [...transports, ...basisOf(verdicts), ...objects.map(readingOf)];
+      const depends = [...transports, ...verdictsBasis(verdicts), ...objects.map(readingOf)];
       if (sameItems(before, depends)) return;
       before = depends;
       for (const object of objects) {
-        const facts = factsOf(object, { transports, verdicts, now });
-        if (isTooEarly(facts, verdicts)) continue;
-        const signature = signatureOf(facts);
-        const uid = object.metadata.uid ?? "";
-        next.set(uid, signature);
-        if (seen.get(uid) !== signature) put(object, childStatus(facts));
+        const { uid = "" } = object.metadata;
+        next.set(uid, judge(object, seen.get(uid), { transports, verdicts, now }));
       }
       seen = next;
     },
   };
 }
 
-/** All that children see of the verdicts. Pods that come round one by one change nothing for them. */
-function basisOf(verdicts: ReadonlyMap<string, Verdict>): readonly unknown[] {
-  return [...verdicts].flatMap(([name, { compiled, served, rollout, refusals }]) => {
-    const phase = rollout.phase === "Canary" ? "Waiting" : rollout.phase;
-    const refused = rollout.phase === "Refused" ? [rollout.refused.pod, rollout.refused.message] : [];
-    return [name, compiled, served, phase, ...refused, ...[...refusals].flat()];
+/** All that this object is judged by, to be compared by identity: of ten thousand, nearly all are as they were. */
+function basisOf(
+  object: HeldObject,
+  name: string,
+  { wanted, verdicts }: { readonly wanted: readonly string[]; readonly verdicts: Surroundings["verdicts"] },
+): readonly unknown[] {
+  const basis: unknown[] = [readingOf(object), object.metadata.generation];
+  for (const transport of wanted) {
+    const verdict = verdicts.get(transport);
+    const entry = verdict?.compiled?.entries.get(name);
+    const isServed = entry !== undefined && entry === verdict?.served.get(name);
+    const generation = verdict?.compiled?.generations.get(object.metadata.uid ?? "");
+    basis.push(entry, generation, verdict?.compiled?.diagnostics.get(name), verdict?.refusals.get(name));
+    // What is served already is served in every phase but without pods.
+    basis.push(isServed ? verdict.rollout.phase === "NoPods" : verdict && phaseText(verdict));
+  }
+  return basis;
+}
+
+/** All that children see of the verdicts. */
+function verdictsBasis(verdicts: ReadonlyMap<string, Verdict>): readonly unknown[] {
+  return [...verdicts].flatMap(([name, verdict]) => {
+    const { compiled, served, refusals } = verdict;
+    return [name, compiled, served, phaseText(verdict), ...[...refusals].flat()];
   });
+}
+
+/** Pods that come round one by one change nothing for children. */
+function phaseText({ rollout }: Verdict): string {
+  if (rollout.phase === "Canary") return "Waiting";
+  return rollout.phase === "Refused"
+    ? `Refused ${rollout.refused.pod} ${rollout.refused.message}`
+    : rollout.phase;
 }
 
 /**

@@ -38,7 +38,7 @@ describe("the leader's work", () => {
     expect(done).toEqual([]);
   });
 
-  test("is everything at the begin of a term, and the policy is looked at again later", async () => {
+  test("is everything at the begin of a term, and the policies are looked at again later", async () => {
     const { done, work, view } = rig();
     const keys: string[] = [];
     await beginTerm({ view, queue: { add: (key) => void keys.push(key) }, log: silentLog });
@@ -47,6 +47,8 @@ describe("the leader's work", () => {
     expect(done).toEqual([
       "mail/hub",
       "children",
+      "ValidatingAdmissionPolicy",
+      "ValidatingAdmissionPolicyBinding",
       "ValidatingAdmissionPolicy",
       "ValidatingAdmissionPolicyBinding",
     ]);

@@ -56,6 +56,8 @@ const MAX_DEBOUNCE_MS = 500;
 const BACKOFF = { firstMs: 10, maxMs: 30_000 };
 /** For what runs when the process is told to end. */
 const STOP_MS = 5000;
+/** Children are told apart from the rollout, which is faster than that as a rule. */
+const CHILDREN_MS = 100;
 /** One transport that hangs holds up no other. */
 const TRANSPORTS_AT_ONCE = 4;
 
@@ -68,12 +70,13 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     acknowledged: (key) => isLeading() && queue.addAfter(key, 0),
     child: (change) => isLeading() && addTransportsOf(change, { view, queue, writer }),
   });
-  const { deps, writer } = openReports(options, base, {
+  const { deps, writer, tellChildren } = openReports(options, base, {
     view,
     secrets,
     http: onlyWhile(() => isLeading(), http),
+    reportChildren: () => queue.addAfter(CHILDREN, CHILDREN_MS),
   });
-  const queue = openQueue(deps, () => isLeading());
+  const queue = openQueue(deps, { isLeading: () => isLeading(), reportChildren: tellChildren });
   const elector = createLeaderElector({
     http,
     clock,
@@ -140,12 +143,9 @@ function openWatches(
 function openReports(
   { identity, image }: OperatorOptions,
   { clock, metrics, log }: Base,
-  {
-    view,
-    secrets,
-    http,
-  }: { readonly view: ClusterView; readonly secrets: SecretWatch; readonly http: Base["http"] },
-): { readonly deps: OperatorDeps; readonly writer: StatusWriter } {
+  handed: Pick<OperatorDeps, "view" | "secrets" | "reportChildren"> & { readonly http: Base["http"] },
+): { readonly deps: OperatorDeps; readonly writer: StatusWriter; tellChildren(): void } {
+  const { view, http } = handed;
   const cluster = createCluster(http);
   const writer = createStatusWriter({
     clock,
@@ -158,12 +158,9 @@ function openReports(
     onRun: ({ failed }) => metrics.statusWrites.inc({ outcome: failed ? "failed" : "done" }),
   });
   const verdicts = new Map<string, Verdict>();
-  const children = createChildReport({
-    view,
-    verdicts,
-    put: ({ kind, key, status: before }, status) =>
-      writer.put({ kind, key, status, observedGeneration: before?.observedGeneration }),
-  });
+  const put: OperatorDeps["put"] = ({ kind, key, status: before }, status) =>
+    writer.put({ kind, key, status, observedGeneration: before?.observedGeneration });
+  const children = createChildReport({ view, verdicts, put });
   const events = createEventRecorder({
     http,
     clock,
@@ -171,17 +168,16 @@ function openReports(
     reporter: "postroom.dev/operator",
     instance: identity,
   });
-  const reportChildren = () => children.run(rfc3339(clock.now()));
   const room = log.child({ room: "reconcile" });
-  const deps = { view, cluster, secrets, events, clock, log: room, metrics, image, verdicts, reportChildren };
-  return { deps, writer };
+  const deps = { ...handed, cluster, events, clock, log: room, metrics, image, verdicts, put };
+  return { deps, writer, tellChildren: () => children.run(rfc3339(clock.now())) };
 }
 
-function openQueue(deps: OperatorDeps, isLeading: () => boolean): WorkQueue {
+function openQueue(deps: OperatorDeps, leader: { isLeading(): boolean; reportChildren(): void }): WorkQueue {
   const { clock, log, metrics } = deps;
   const reconciler = createReconciler(deps);
   return createWorkQueue({
-    process: leadersWork({ ...deps, isLeading, reconciler }),
+    process: leadersWork({ ...deps, ...leader, reconciler }),
     clock,
     log,
     concurrency: TRANSPORTS_AT_ONCE,

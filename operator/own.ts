@@ -14,7 +14,7 @@ import type { Desired, DesiredObject } from "./desired-types.ts";
 import { isOwnedBy, labelsOf, ordinalOf } from "./labels.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 import type { SecretWatch } from "./secret-watch.ts";
-import type { DrainDecision } from "./types.ts";
+import type { DrainDecision, HeldObject, ResourceStatus } from "./types.ts";
 import { type ClusterView, OWNED_KINDS, type OwnedKind } from "./view.ts";
 import { heldDefaultImage } from "./workload.ts";
 
@@ -31,6 +31,9 @@ export interface OperatorDeps {
   readonly image: string;
   /** By namespace/name of the MailTransport; what children are judged by. */
   readonly verdicts: Map<string, Verdict>;
+  /** Writes a status, later: what it is about must not wait for it. The newest one wins. */
+  put(object: HeldObject, status: ResourceStatus): void;
+  /** Has children told what became of them, soon. */
   reportChildren(): void;
 }
 

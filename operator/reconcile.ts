@@ -79,7 +79,7 @@ async function reconcile(round: Round, deps: OperatorDeps): Promise<{ againAfter
   });
   deps.reportChildren();
   const faults = [...unmet, ...attempts.faults, ...lasting(round)];
-  await reportTransport({ ...round, compiled, diagnostics, rollout, drain, faults }, deps);
+  reportTransport({ ...round, compiled, diagnostics, rollout, drain, faults }, deps);
   if (isDeleting && drain.finished && !(await letGo(round, deps))) return { againAfterMs: LAG_MS };
   if (!isDeleting) await followKeys(round, deps);
   await collectGarbage({ ...round, target: compiled?.packed.digest }, deps);

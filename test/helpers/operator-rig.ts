@@ -135,9 +135,10 @@ export function openOperatorRig() {
   };
   const view = viewOf(() => shown ?? objects, held);
   const followed = new Set<string>();
+  const cluster = clusterOf(rig);
   const deps: OperatorDeps = {
     view,
-    cluster: clusterOf(rig),
+    cluster,
     secrets: {
       async follow(_user, names) {
         followed.clear();
@@ -159,6 +160,8 @@ export function openOperatorRig() {
     metrics: createOperatorMetrics(),
     image: "postroom:1",
     verdicts: new Map(),
+    put: ({ kind, metadata, status: before }, status) =>
+      void cluster.applyStatus(kind, { metadata, status: before }, status).catch(() => {}),
     reportChildren() {},
   };
   let reconciler = createReconciler(deps);
