@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as yaml from "js-yaml";
 import { describe, expect, test } from "vitest";
+import { labelsOf } from "../../operator/labels.ts";
 import {
   chartArgs,
   helm,
@@ -11,6 +12,7 @@ import {
   type RenderedObject,
   renderChart,
 } from "../helpers/helm.ts";
+import { run } from "../helpers/run.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const OPERATOR = "charts/postroom";
@@ -169,6 +171,13 @@ describe.skipIf(helmProgram() === undefined)("charts", () => {
     expect(await argsOf({ transportImage: "other:1" })).toEqual([`postroom:${version}`, "--image=other:1"]);
   });
 
+  test("the monitor of transports selects the pods that the operator makes", async () => {
+    const objects = await renderChart(OPERATOR, { values: { "podMonitor.enabled": true } });
+    const { selector, podMetricsEndpoints } = one(objects, "PodMonitor", "postroom-transports").spec;
+    expect(labelsOf("hub")).toMatchObject(selector.matchLabels);
+    expect(podMetricsEndpoints).toMatchObject([{ port: "http" }]);
+  });
+
   test("a new chart version alone restarts no operator", async () => {
     const { metadata } = one(await renderChart(OPERATOR), "Deployment").spec.template;
     expect(JSON.stringify(metadata)).not.toContain("helm.sh/chart");
@@ -188,6 +197,20 @@ describe.skipIf(helmProgram() === undefined)("charts", () => {
       "ReceiveConnector internet": [{ name: "hub" }],
       "AcceptedDomain other": [{ name: "edge" }],
     });
+  });
+
+  test.each([
+    { page: "charts/postroom/README.md", count: 1 },
+    { page: "charts/postroom-transport/README.md", count: 1 },
+    { page: "docs/install.md", count: 2 },
+  ])("each helm install of $page is one", async ({ page, count }) => {
+    const commands = readFileSync(join(ROOT, page), "utf8").match(/^helm install (?:.*\\\n)*.*$/gm) ?? [];
+    expect(commands).toHaveLength(count);
+    for (const command of commands) {
+      const script = command.replace("helm install", `cd '${ROOT}' && '${helmProgram()}' template`);
+      const { status, output } = await run("sh", ["-c", script.replace("--create-namespace", "")]);
+      expect(status, output).toBe(0);
+    }
   });
 
   test("the notes name the deployment and the next command", async () => {
