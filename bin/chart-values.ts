@@ -86,7 +86,9 @@ const scheduling = {
       limits: resourceList(undefined, "512Mi").prefault({}).describe("What may be used at most."),
     })
     .prefault({})
-    .describe("CPU and memory of an operator pod. 10,000 rules need about 400Mi."),
+    .describe(
+      "CPU and memory of an operator pod. With 10,000 rules and 100,000 domains it was seen with 370 MB at most.",
+    ),
   podLabels: texts("Further labels of the operator's pods."),
   podAnnotations: texts("Further annotations of the operator's pods."),
   nodeSelector: texts("Labels of the nodes that the operator may run on."),
