@@ -10,7 +10,7 @@ export default defineConfig({
           ...shared,
           name: "process",
           include: ["**/*.test.ts"],
-          exclude: ["node_modules/**", "test/api/**", "test/chart/**"],
+          exclude: ["node_modules/**", "test/api/**", "test/chart/**", "test/cluster/**"],
           testTimeout: 30_000,
         },
       },

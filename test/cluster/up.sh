@@ -12,6 +12,10 @@ folder=$1
 shift
 programs=$(IFS=:; echo "$*")
 host=10.231.0.1 node=10.231.0.2 client=10.231.0.3
+if [ -n "$(ip netns pids postroom-node 2>/dev/null)" ]; then
+  echo "A cluster runs already on this machine: end it with down.sh" >&2
+  exit 1
+fi
 mkdir -p "$folder"/{pki,log,run,etcd,kubelet,containerd,cni,zones,volumes}
 # A run that was killed may have left them.
 "$here/down.sh" "$folder" keep

@@ -42,6 +42,16 @@ const PROGRAMS = {
   promtool: { packages: ["prometheus"], probe: "command -v promtool" },
   // As old as that of Argo CD.
   lua: { packages: ["lua5.1"], probe: "command -v lua5.1" },
+  // The programs of a node of Kubernetes that Debian has (test/cluster).
+  containerd: { packages: ["containerd", "runc"], probe: "command -v ctr && command -v runc", root: true },
+  cni: { packages: ["containernetworking-plugins"], probe: "test -x /usr/lib/cni/ptp" },
+  network: {
+    packages: ["nftables", "conntrack", "iproute2"],
+    probe: "command -v nft && command -v conntrack && command -v ip",
+  },
+  kubectl: { packages: ["kubernetes-client"], probe: "command -v kubectl" },
+  buildah: { packages: ["buildah"], probe: "command -v buildah", root: true },
+  haproxy: { packages: ["haproxy"], probe: "command -v haproxy" },
 } satisfies Readonly<Record<string, Program>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
@@ -56,7 +66,8 @@ export async function needs(...names: readonly ProgramName[]): Promise<boolean> 
   return reason === undefined;
 }
 
-async function obstacle(names: readonly ProgramName[]): Promise<string | undefined> {
+/** Why they cannot be had; undefined: they are there. */
+export async function obstacle(names: readonly ProgramName[]): Promise<string | undefined> {
   const isRoot = process.getuid?.() === 0;
   if (!isRoot && names.some((name) => "root" in PROGRAMS[name])) return "needs root";
   const missing = await missingOf(names);
