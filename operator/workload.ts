@@ -102,7 +102,7 @@ function container({ metadata, spec }: Workload["transport"], image: string) {
       capabilities: { drop: ["ALL"] },
     },
     // A large queue takes its time to open.
-    startupProbe: probe("/healthz", { periodSeconds: 2, failureThreshold: 150 }),
+    startupProbe: probe("/healthz", { periodSeconds: 1, failureThreshold: 300 }),
     livenessProbe: probe("/healthz", { periodSeconds: 10, failureThreshold: 6 }),
     readinessProbe: probe("/readyz", { periodSeconds: 3, failureThreshold: 2 }),
     terminationMessagePolicy: "FallbackToLogsOnError",

@@ -3,7 +3,7 @@
  *
  *   const place = inject("cluster");
  *   describe.skipIf(place === undefined)("...", () => {
- *     const cluster = openCluster(place!);
+ *     const cluster = place === undefined ? (undefined as never) : openCluster(place);
  *     await cluster.apply(yaml);
  *     await cluster.object("statefulset/hub", "mail");
  *

@@ -17,7 +17,8 @@ const NODE = [
   "coredns",
   "pause",
 ];
-const BUILD_TIMEOUT_MS = 2_400_000;
+/** What is built by then stays, and the next run goes on from there. */
+const BUILD_TIMEOUT_SECONDS = 1200;
 
 /** Folders that hold all programs between them, or the reason why there is no cluster. */
 export async function clusterPrograms(): Promise<{ folders: readonly string[] } | { reason: string }> {
@@ -49,16 +50,16 @@ function missingOf(names: readonly string[]): string[] {
 }
 
 function build(missing: readonly string[]): void {
-  const options = { stdio: "inherit", timeout: BUILD_TIMEOUT_MS } as const;
-  if (missing.some((name) => CONTROL_PLANE.includes(name)))
-    spawnSync(
-      join(import.meta.dirname, "../api/build-kube.sh"),
-      [KUBE_VERSION, ETCD_VERSION, KUBE_CACHE],
-      options,
-    );
+  const ofControlPlane = missing.some((name) => CONTROL_PLANE.includes(name));
   const ofNode = missing.filter((name) => NODE.includes(name));
-  if (ofNode.length > 0)
-    spawnSync(join(import.meta.dirname, "build.sh"), [KUBE_VERSION, KUBE_CACHE, ...ofNode], options);
+  if (ofControlPlane) bounded("../api/build-kube.sh", KUBE_VERSION, ETCD_VERSION, KUBE_CACHE);
+  if (ofNode.length > 0) bounded("build.sh", KUBE_VERSION, KUBE_CACHE, ...ofNode);
+}
+
+/** timeout ends a script with its compilers. */
+function bounded(script: string, ...args: readonly string[]): void {
+  const path = join(import.meta.dirname, script);
+  spawnSync("timeout", ["-k", "5", String(BUILD_TIMEOUT_SECONDS), path, ...args], { stdio: "inherit" });
 }
 
 function isProgram(path: string): boolean {
