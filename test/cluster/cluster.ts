@@ -55,6 +55,7 @@ export interface Cluster {
   asClient(command: string, ...args: readonly string[]): Promise<Run>;
   /** Only of our own. */
   startProgram(name: NodeProgram): Promise<void>;
+  /** With TERM the API server waits a minute for its watches. */
   stopProgram(name: NodeProgram, signal?: "TERM" | "KILL"): Promise<void>;
   /** Only of our own: a zone of the cluster's DNS, such as "fabrikam.example"; records as in a zone file. Resolves when it is served. */
   zone(name: string, records: readonly string[]): Promise<void>;
