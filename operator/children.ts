@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers/promises";
 import { REASON } from "../crds/conditions.ts";
 import type { AnyResource } from "../crds/mod.ts";
 import type { Diagnostic } from "../lib/diagnostics.ts";
@@ -26,8 +27,8 @@ export interface Verdict {
 }
 
 export interface ChildReport {
-  /** Writes what changed since the last report. `now`: RFC 3339. */
-  run(now: string): void;
+  /** Writes what changed since the last report, some at a time: a rollout must not wait for ten thousand. `now`: RFC 3339. */
+  run(now: string): Promise<void>;
 }
 
 export interface ChildReportDeps {
@@ -37,12 +38,13 @@ export interface ChildReportDeps {
   put(object: HeldObject, status: ResourceStatus): void;
 }
 
+const AT_ONCE = 500;
 const CHILD_KINDS = OUR_KINDS.filter((kind) => kind !== "MailTransport");
 
 /** How an object was judged last, and by what. */
 interface Judged {
   readonly name: string;
-  readonly transports: string;
+  readonly transports: readonly string[];
   readonly wanted: readonly string[];
   readonly basis: readonly unknown[];
   /** undefined: it was too early to judge. */
@@ -56,9 +58,9 @@ export function createChildReport({ view, verdicts, put }: ChildReportDeps): Chi
 
   const judge = (object: HeldObject, last: Judged | undefined, around: Surroundings): Judged => {
     const name = last?.name ?? nameOf(object);
-    const transports = around.transports.join(" ");
-    const isSame = last?.basis[0] === readingOf(object) && last.transports === transports;
-    const wanted = isSame ? last.wanted : wantedTransports(object, around.transports);
+    const { transports } = around;
+    const isSame = last?.basis[0] === readingOf(object) && sameItems(last.transports, transports);
+    const wanted = isSame ? last.wanted : wantedTransports(object, transports);
     const basis = basisOf(object, name, { wanted, verdicts });
     if (last !== undefined && isSame && sameItems(last.basis, basis)) return last;
     const facts = factsOf(object, around);
@@ -69,14 +71,15 @@ export function createChildReport({ view, verdicts, put }: ChildReportDeps): Chi
   };
 
   return {
-    run(now) {
+    async run(now) {
       const next = new Map<string, Judged>();
       const transports = [...view.objects("MailTransport")].map(({ key }) => key);
       const objects = CHILD_KINDS.flatMap((kind) => [...view.objects(kind)]);
       const depends = [...transports, ...verdictsBasis(verdicts), ...objects.map(readingOf)];
       if (sameItems(before, depends)) return;
       before = depends;
-      for (const object of objects) {
+      for (const [at, object] of objects.entries()) {
+        if (at % AT_ONCE === AT_ONCE - 1) await setImmediate();
         const { uid = "" } = object.metadata;
         next.set(uid, judge(object, seen.get(uid), { transports, verdicts, now }));
       }

@@ -58,12 +58,18 @@ export function compileTransport(view: ClusterView, request: CompileRequest): Co
   const objects = OUR_KINDS.flatMap((kind) => [...view.objects(kind)]);
   const namespaces = view.namespaces();
   const depends = [
-    lastGood,
+    fallsBack(objects, request) ? lastGood : undefined,
     Math.floor(now / LOOK_AGAIN_MS),
     ...[secrets, namespaces, refused].flatMap((map) => (map === undefined ? [map] : [...map].flat())),
     ...objects.map(readingOf),
   ];
   return last.of(depends, () => compileObjects(objects, namespaces, request));
+}
+
+/** Only what cannot be compiled as it is asks for what was in force before, which is another snapshot after each change. */
+function fallsBack(objects: readonly HeldObject[], { refused, last }: CompileRequest): boolean {
+  if (refused.size > 0 || objects.some(({ resource }) => resource === undefined)) return true;
+  return last.value?.diagnostics.some(({ severity }) => severity === "error") ?? true;
 }
 
 function compileObjects(

@@ -17,7 +17,7 @@ function rig({ isLeading = true, isSynced = true } = {}) {
       },
     },
     cluster: { applyShared: async ({ kind }: { kind: string }) => done.push(kind) } as unknown as Cluster,
-    reportChildren: () => void done.push("children"),
+    reportChildren: async () => void done.push("children"),
   });
   return { done, work, view: view as unknown as ClusterView };
 }

@@ -19,7 +19,7 @@ export interface LeadersWork {
   readonly view: ClusterView;
   readonly reconciler: Reconciler;
   readonly cluster: Cluster;
-  reportChildren(): void;
+  reportChildren(): Promise<void>;
 }
 
 /**
@@ -34,7 +34,7 @@ export function leadersWork({ isLeading, view, reconciler, cluster, reportChildr
       return { againAfterMs: SHARED_AGAIN_MS };
     }
     if (key !== CHILDREN) return reconciler.run(key);
-    reportChildren();
+    await reportChildren();
     return undefined;
   };
 }

@@ -144,7 +144,7 @@ function openReports(
   { identity, image }: OperatorOptions,
   { clock, metrics, log }: Base,
   handed: Pick<OperatorDeps, "view" | "secrets" | "reportChildren"> & { readonly http: Base["http"] },
-): { readonly deps: OperatorDeps; readonly writer: StatusWriter; tellChildren(): void } {
+): { readonly deps: OperatorDeps; readonly writer: StatusWriter; tellChildren(): Promise<void> } {
   const { view, http } = handed;
   const cluster = createCluster(http);
   const writer = createStatusWriter({
@@ -173,7 +173,10 @@ function openReports(
   return { deps, writer, tellChildren: () => children.run(rfc3339(clock.now())) };
 }
 
-function openQueue(deps: OperatorDeps, leader: { isLeading(): boolean; reportChildren(): void }): WorkQueue {
+function openQueue(
+  deps: OperatorDeps,
+  leader: { isLeading(): boolean; reportChildren(): Promise<void> },
+): WorkQueue {
   const { clock, log, metrics } = deps;
   const reconciler = createReconciler(deps);
   return createWorkQueue({

@@ -17,6 +17,10 @@ export class Recall<Key extends object, Value> {
 export class Last<Value> {
   #made: Made<Value> | undefined;
 
+  get value(): Value | undefined {
+    return this.#made?.value;
+  }
+
   of(depends: readonly unknown[], make: () => Value): Value {
     if (this.#made === undefined || !sameItems(this.#made.depends, depends)) {
       this.#made = { depends, value: make() };
