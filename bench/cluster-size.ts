@@ -74,7 +74,10 @@ await startAnew();
 await until(() => inForce(podProcess()));
 await rest(REST_S);
 remember("all objects, pod started anew, idle");
-memory["the most: operator ever, pod since its start"] = { operator: megabytes(peaks.operator), pod: megabytes(peaks.pod) };
+memory["the most: operator ever, pod since its start"] = {
+  operator: megabytes(peaks.operator),
+  pod: megabytes(peaks.pod),
+};
 
 console.table(memory);
 const [heads, chunks] = [await sizes("transportsnapshots"), await sizes("snapshotchunks")];
