@@ -118,7 +118,7 @@ function drainVerdict({ drain, pods }: TransportFacts): Verdict {
     const queue = pods.find((pod) => pod.name === name)?.status?.queue;
     if (queue === undefined) return `${name} has not said what its queue holds`;
     const setAside =
-      queue.setAside === 0 ? "" : `, ${rounded(queue.setAside)} set aside: see npx postroom queue`;
+      queue.setAside === 0 ? "" : `, ${rounded(queue.setAside)} set aside: see postroom queue list`;
     return `${name} holds ${rounded(queue.messages)} ${queue.messages === 1 ? "message" : "messages"}${setAside}`;
   });
   return holds(REASON.draining, texts.join("; "));

@@ -415,7 +415,7 @@ describe("transportStatus()", () => {
         },
       },
       type: "Draining",
-      want: "hub-1 holds 1 message, 2 set aside: see npx postroom queue; hub-2 has not said what its queue holds",
+      want: "hub-1 holds 1 message, 2 set aside: see postroom queue list; hub-2 has not said what its queue holds",
     },
   ])("the message says $name", ({ facts: more, type, want }) => {
     expect(message(transportStatus(transport(more)), type)).toBe(want);
