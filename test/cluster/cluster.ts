@@ -57,6 +57,8 @@ export interface Cluster {
   startProgram(name: NodeProgram): Promise<void>;
   /** With TERM the API server waits a minute for its watches. */
   stopProgram(name: NodeProgram, signal?: "TERM" | "KILL"): Promise<void>;
+  /** Only of our own: a command in the node's namespaces; `ctl` is containerd's client. */
+  inNode(command: string, ...args: readonly string[]): Promise<void>;
   /** Only of our own: a zone of the cluster's DNS, such as "fabrikam.example"; records as in a zone file. Resolves when it is served. */
   zone(name: string, records: readonly string[]): Promise<void>;
 }
@@ -95,6 +97,7 @@ export function openCluster(place: ClusterPlace): Cluster {
     asClient: (command, ...args) => run("ip", ["netns", "exec", "postroom-client", command, ...args]),
     startProgram: (name) => node("start", name),
     stopProgram: (name, signal = "TERM") => node("stop", name, signal),
+    inNode: (command, ...args) => node("run", command, ...args),
     zone: (name, records) => serveZone(join(folder(), "zones", `${name}.zone`), name, records),
   };
 }

@@ -21,4 +21,15 @@ new SMTPServer({
     });
   },
 }).listen(2525);
-createServer((_request, response) => response.end(JSON.stringify(messages))).listen(8080);
+
+const counts = () => {
+  const times = {};
+  for (const { content } of messages) {
+    const id = /^Message-ID: <(.*)>\r$/im.exec(content)?.[1] ?? "";
+    times[id] = (times[id] ?? 0) + 1;
+  }
+  return times;
+};
+createServer(({ url }, response) =>
+  response.end(JSON.stringify(url === "/ids" ? counts() : messages)),
+).listen(8080);

@@ -24,6 +24,8 @@ export interface Sink {
   readonly address: string;
   messages(): Promise<readonly SinkMessage[]>;
   messagesReach(count: number): Promise<readonly SinkMessage[]>;
+  /** Message-ID, without its brackets -> times it came. */
+  ids(): Promise<ReadonlyMap<string, number>>;
 }
 
 const PROGRAM = readFileSync(join(import.meta.dirname, "sink-server.js"), "utf8");
@@ -51,14 +53,20 @@ export async function startSink(cluster: Cluster, namespace: string, name = "sin
     "--timeout=90s",
   );
   const { spec } = await cluster.object(`service/${name}`, namespace);
-  const messages = async (): Promise<SinkMessage[]> =>
+  const ask = async (path: string) =>
     JSON.parse(
-      await cluster.kubectl("get", "--raw", `/api/v1/namespaces/${namespace}/pods/${name}:8080/proxy/`),
+      await cluster.kubectl(
+        "get",
+        "--raw",
+        `/api/v1/namespaces/${namespace}/pods/${name}:8080/proxy/${path}`,
+      ),
     );
+  const messages = (): Promise<SinkMessage[]> => ask("");
   return {
     host: `${name}.${namespace}.svc.cluster.local`,
     address: spec.clusterIP,
     messages,
+    ids: async () => new Map(Object.entries<number>(await ask("ids"))),
     messagesReach: (count) =>
       eventually(async () => {
         const all = await messages();
