@@ -81,7 +81,7 @@ async function run(options: OperatorCliOptions): Promise<void> {
     log,
     onLost() {
       if (stopping) return;
-      log.error("lease lost, another replica leads: this process ends");
+      log.error("lease lost: this process ends, whoever gets it next leads");
       process.exit(1);
     },
   });
