@@ -153,9 +153,14 @@ describe("desiredObjects()", () => {
       holds: '"terminationGracePeriodSeconds":120',
     },
     {
+      name: "a grace shorter than the time a pod steps aside",
+      spec: { terminationGracePeriod: "2s" },
+      holds: '"preStop":{"sleep":{"seconds":2}}',
+    },
+    {
       name: "the process's own grace",
       spec: { terminationGracePeriod: "2m" },
-      holds: '"args":["transport","--grace","115"]',
+      holds: '"args":["transport","--grace","112"]',
     },
   ])("$name reaches the pods", ({ spec, holds }) => {
     expect(template({ transport: transport(spec) })).toContain(holds);
@@ -183,7 +188,7 @@ describe("desiredObjects()", () => {
   test("an operator of another version restarts no pod: who changes the pod template writes the new digest, and a line in CHANGELOG.md", () => {
     const spec = { podLabels: { team: "mail" }, nodeSelector: { disk: "fast" }, priorityClassName: "high" };
     const text = template({ transport: transport(spec) });
-    expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe("255a81ee2a4df5c8");
+    expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe("877de4706a5727b0");
   });
 
   test.each<{ name: string; spec: object; want: object }>([

@@ -11,6 +11,8 @@ export const HTTP_PORT = 9525;
 const USER = 65532;
 /** Between the end of the process's own grace and the kill. */
 const LAST_SECONDS = 5;
+/** A pod that is stopped still takes mail for so long: every node has to hear first that no more is to be sent to it. */
+const ASIDE_SECONDS = 3;
 const TOKEN_SECONDS = 3600;
 const DEFAULT_RESOURCES = { requests: { cpu: "100m", memory: "256Mi" }, limits: { memory: "1Gi" } };
 
@@ -83,7 +85,8 @@ function podTemplate({ transport, defaults }: Workload) {
 }
 
 function container({ metadata, spec }: Workload["transport"], image: string) {
-  const grace = Math.max(0, graceSeconds(spec.terminationGracePeriod) - LAST_SECONDS);
+  const whole = graceSeconds(spec.terminationGracePeriod);
+  const grace = Math.max(0, whole - ASIDE_SECONDS - LAST_SECONDS);
   return {
     name: "transport",
     image: spec.image ?? image,
@@ -95,6 +98,7 @@ function container({ metadata, spec }: Workload["transport"], image: string) {
     ],
     // Connectors' ports are not listed: a list that follows them would restart the pods, and it opens nothing.
     ports: [{ name: "http", containerPort: HTTP_PORT, protocol: "TCP" }],
+    lifecycle: { preStop: { sleep: { seconds: Math.min(ASIDE_SECONDS, whole) } } },
     resources: spec.resources ?? DEFAULT_RESOURCES,
     securityContext: {
       allowPrivilegeEscalation: false,
