@@ -25,9 +25,11 @@ export async function accountFor(place: MailPlace, { accepted, faults }: LoadRes
     () => {},
   );
   const ids = await place.sink.ids();
+  const missing = missingOf(ids);
+  // Pods say it some seconds later.
+  await eventually(async () => (await queuedIn(place)) === missing.length).catch(() => {});
   const twice = accepted.filter((id) => (ids.get(id) ?? 0) > 1);
   const unanswered = new Set(faults.filter(({ stage }) => stage === "end of data").map(({ id }) => id));
-  const missing = missingOf(ids);
   return {
     accepted: accepted.length,
     delivered: accepted.length - missing.length,
@@ -55,13 +57,16 @@ export interface Disturbance {
   readonly to: number;
 }
 
-/** Faults by cause, each with what was going on. */
+/** Faults by cause, each with what was going on, and when of it. */
 export function explainFaults(faults: readonly LoadFault[], done: readonly Disturbance[]): string[] {
-  const counts = new Map<string, number>();
+  const times = new Map<string, number[]>();
   for (const { time, stage, cause } of faults) {
-    const during = done.findLast(({ from, to }) => from <= time && time <= to)?.name ?? "nothing";
-    const line = `${during}: ${stage}: ${cause}`;
-    counts.set(line, (counts.get(line) ?? 0) + 1);
+    const during = done.findLast(({ from }) => from <= time);
+    const line = `${stage}: ${cause} (since ${during?.name ?? "the beginning"})`;
+    times.set(line, [...(times.get(line) ?? []), (time - (during?.from ?? time)) / 1000]);
   }
-  return [...counts].sort().map(([line, count]) => `${count} times, during ${line}`);
+  return [...times].map(([line, seconds]) => {
+    const [first, last] = [Math.min(...seconds), Math.max(...seconds)];
+    return `${seconds.length} x ${line}, from ${first.toFixed(1)} s to ${last.toFixed(1)} s of it`;
+  });
 }

@@ -38,6 +38,7 @@ class Sender {
   }
 
   async #attempt(id: string): Promise<boolean> {
+    const time = Date.now();
     try {
       this.#dialogue ??= await this.#connect();
       await this.#transact(this.#dialogue, id);
@@ -45,7 +46,7 @@ class Sender {
       if (!this.#isKept || this.#sent === MESSAGES_A_CONNECTION) await this.#quit(this.#dialogue);
       return true;
     } catch (cause) {
-      faults.push({ time: Date.now(), stage: this.#stage, cause: (cause as Error).message, id });
+      faults.push({ time, stage: this.#stage, cause: (cause as Error).message, id });
       this.close();
       return false;
     }

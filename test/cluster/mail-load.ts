@@ -25,7 +25,7 @@ export interface MailLoadOptions {
 
 /** A transaction, or an attempt to connect for one, that did not end with 250. */
 export interface LoadFault {
-  /** Unix milliseconds. */
+  /** Unix milliseconds when the attempt began, which may be a while before it was given up. */
   readonly time: number;
   /** What the client waited for: connect, banner, EHLO, STARTTLS, MAIL, RCPT, DATA, end of data. */
   readonly stage: string;

@@ -41,7 +41,13 @@ describe.skipIf(place?.folder === undefined)("two pods on a node", () => {
     const load = await mail.load({ messages: 300, rate: 30 });
     const begun = performance.now();
     const drain = cluster.kubectl(
-      ...["drain", "node-1", "--pod-selector=app.kubernetes.io/instance=hub", "--timeout=120s"],
+      ...[
+        "drain",
+        "node-1",
+        "--pod-selector=app.kubernetes.io/instance=hub",
+        "--delete-emptydir-data",
+        "--timeout=120s",
+      ],
     );
     // It has no other node to go to.
     await eventually(async () => {

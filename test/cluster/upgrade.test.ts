@@ -57,6 +57,12 @@ describe.skipIf(place?.folder === undefined)("helm", () => {
     await mail?.delete();
   });
 
+  const lap = async <T>(name: string, step: () => Promise<T>): Promise<T> => {
+    const begun = performance.now();
+    const done = await step();
+    lines.push(`upgrade: ${((performance.now() - begun) / 1000).toFixed(1)} s  ${name}`);
+    return done;
+  };
   const uids = async () => (await mail.pods()).map(({ uid }) => uid);
 
   test.skipIf(previous === undefined)(
@@ -88,23 +94,23 @@ describe.skipIf(place?.folder === undefined)("helm", () => {
     const before = await uids();
     await mail.kubectl("delete", "pod/sink");
     const load = await mail.load({ messages: 100, rate: 50 });
-    await cluster.helm("uninstall", "postroom", "--namespace", SYSTEM, "--wait");
+    await lap("helm uninstall", () => cluster.helm("uninstall", "postroom", "--namespace", SYSTEM, "--wait"));
     const result = await load.end();
     expect(result.faults).toEqual([]);
     expect(await mail.table()).toContain("mailtransport.postroom.dev/hub");
     expect(await uids()).toEqual(before);
     await mail.kubectl("delete", "pod/hub-0", "--grace-period=0", "--force");
-    const begun = performance.now();
-    await installPostroom(cluster);
-    await transportReady(cluster, "hub", mail.namespace);
-    lines.push(`upgrade: installed again in ${((performance.now() - begun) / 1000).toFixed(1)} s`);
-    await eventually(async () => (await queuedIn(mail)) === result.accepted.length, WAIT_MS);
-    await mail.reopenSink();
-    const account = await accountFor(mail, result);
-    lines.push(`upgrade: after uninstall and install ${JSON.stringify(account)}`);
-    expect(account.missing).toEqual([]);
+    await lap("helm install", () => installPostroom(cluster));
+    await lap("both pods ready", () => transportReady(cluster, "hub", mail.namespace));
+    await lap("all mail is in the queues", () =>
+      eventually(async () => (await queuedIn(mail)) === result.accepted.length, WAIT_MS),
+    );
+    await lap("the next hop is there again", () => mail.reopenSink());
+    const account = await lap("all mail is delivered", () => accountFor(mail, result));
+    lines.push(`upgrade: ${JSON.stringify(account)}`);
+    expect(account).toMatchObject({ missing: [], queued: 0 });
     await mail.mark(3);
-    await marked(mail, 3);
+    await lap("a changed rule is in force", () => marked(mail, 3));
   });
 });
 
