@@ -18,6 +18,8 @@ export interface LifeDeps {
 
 /** Commits of what was delivered last; a disk that hangs is not waited for. */
 const SETTLE_MS = 2000;
+/** A pod that is not ready is sent new connections for so long: two readiness probes, and every node has to hear of it. */
+const ASIDE_MS = 8000;
 
 export class Life {
   /** Set when mail begins to flow. */
@@ -30,6 +32,8 @@ export class Life {
   readonly #ends: (() => Promise<void>)[] = [];
   #opening: Promise<Rooms> | undefined;
   #isDraining = false;
+  /** Set from when a drain is told until it begins. */
+  #aside: AbortController | undefined;
   #isStopping = false;
 
   constructor(deps: LifeDeps) {
@@ -41,7 +45,7 @@ export class Life {
   }
 
   get takesMail(): boolean {
-    return !this.#isDraining && !this.#isStopping;
+    return !this.#isDraining && !this.#isStopping && this.#aside === undefined;
   }
 
   open(poisonThreshold?: number): Promise<Rooms> {
@@ -53,11 +57,26 @@ export class Life {
     return this.#opening;
   }
 
+  /** Where mail flows, the pod steps aside first: not ready any more, it takes what still comes. Resolves when it drains. */
   async drain(draining: boolean): Promise<void> {
+    if (draining && this.#aside !== undefined) return;
+    this.#aside?.abort();
+    this.#aside = undefined;
+    if (draining && this.dispatcher !== undefined && !this.#isDraining && !(await this.#stepAside())) return;
     if (this.#isStopping) return;
     this.#isDraining = draining;
     const { smtp, queue, delivery, log } = await this.open();
     setDraining(draining, { smtp, queue, delivery, log, dispatcher: () => this.dispatcher });
+  }
+
+  /** False: the drain was taken back, or all ends. */
+  async #stepAside(): Promise<boolean> {
+    const aside = new AbortController();
+    this.#aside = aside;
+    await this.#deps.clock.sleep(ASIDE_MS, aside.signal).catch(() => {});
+    if (aside.signal.aborted) return false;
+    this.#aside = undefined;
+    return true;
   }
 
   onOpen(opener: (rooms: Rooms) => Promise<void>): void {
@@ -82,6 +101,7 @@ export class Life {
 
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#aside?.abort();
     for (const stop of this.#stops.splice(0)) stop();
     const rooms = await this.#opening?.catch(() => undefined);
     if (rooms !== undefined) await this.#close(rooms, graceMs);
