@@ -124,7 +124,7 @@ describe.skipIf(place?.folder === undefined)("5,000 messages while all happens",
   });
 
   test("every object is Ready, and the last change is in force", async () => {
-    await mail.kubectl("wait", "--for=condition=Ready", "mtr,rcv,snd,adom,trule", "--all", "--timeout=60s");
+    await mail.kubectl("wait", "--for=condition=Ready", "mtr,rcv,snd,adom,trule", "--all", "--timeout=120s");
     tables.push(await mail.table());
     const load = await mail.load({ messages: 1, rate: 10 });
     const { accepted } = await load.end();
