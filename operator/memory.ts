@@ -8,6 +8,7 @@
  */
 import type { TransportSnapshotSpec } from "../crds/delivery-kinds.ts";
 import type { KubeObject } from "../lib/kube/types.ts";
+import { compareVersions } from "../lib/kube/versions.ts";
 import type { Logger } from "../lib/log.ts";
 import {
   CertificateMemory,
@@ -159,8 +160,8 @@ function newestKeys({ current, canary }: TransportSnapshotSpec): string | undefi
   return canary?.keys?.secret ?? current.keys?.secret;
 }
 
-/** The one that was written later. The API server counts versions up (KEP-5504). */
+/** The one that was written later. */
 export function newerHead(a: HeldHead | undefined, b: HeldHead | undefined): HeldHead | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  return BigInt(a.metadata.resourceVersion ?? 0) >= BigInt(b.metadata.resourceVersion ?? 0) ? a : b;
+  return (compareVersions(a.metadata.resourceVersion, b.metadata.resourceVersion) ?? 0) >= 0 ? a : b;
 }

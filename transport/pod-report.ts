@@ -11,6 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import { apiVersion, RESOURCES, resourcePath } from "../lib/kube/paths.ts";
 import { startReflector } from "../lib/kube/reflector.ts";
 import type { KubeHttp, KubeObject } from "../lib/kube/types.ts";
+import { compareVersions } from "../lib/kube/versions.ts";
 import type { Logger } from "../lib/log.ts";
 import { canonicalJson } from "../snapshot/mod.ts";
 
@@ -183,7 +184,5 @@ function wantsDrain({ spec }: KubeObject): boolean {
 
 /** What the watch brings may be older than the answer to our own write, and the other way round. */
 function isNewer(seen: Live, known: Live): boolean {
-  const [a, b] = [seen.resourceVersion, known.resourceVersion];
-  if (a === undefined || b === undefined || !/^\d+$/.test(a + b)) return true;
-  return a.length === b.length ? a > b : a.length > b.length;
+  return (compareVersions(seen.resourceVersion, known.resourceVersion) ?? 1) > 0;
 }

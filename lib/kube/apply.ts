@@ -11,6 +11,7 @@ import { covers, project, sortedJson } from "./covers.ts";
 import { isConflict, isNotFound, KubeError } from "./errors.ts";
 import { apiVersion, objectKey, resourcePath } from "./paths.ts";
 import type { KubeHttp, KubeObject, ObjectMeta, OwnerReference, ResourceType } from "./types.ts";
+import { compareVersions } from "./versions.ts";
 
 export interface Desired extends KubeObject {
   readonly apiVersion: string;
@@ -168,9 +169,8 @@ function remember<Value>(map: Map<string, Value>, key: string, value: Value): vo
   if (map.size > MAX_REMEMBERED && oldest !== undefined) map.delete(oldest);
 }
 
-/** Versions of one object count up. */
 function lagsBehind(version: string | undefined, last: Written | undefined): boolean {
-  return Number(version) < Number(last?.version);
+  return (compareVersions(version, last?.version) ?? 0) < 0;
 }
 
 /** The object with that uid is gone: 409 when there is none of its name, 422 when there is another one. */
