@@ -1,16 +1,17 @@
 /** `postroom operator`: reconciles the objects of a cluster into transports, snapshots and statuses. */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { systemClock } from "../lib/clock.ts";
 import { podAuth } from "../lib/kube/pod-auth.ts";
 import type { KubeAuth } from "../lib/kube/types.ts";
-import { createLog } from "../lib/log.ts";
 import { startOperator } from "../operator/main.ts";
-import { parseHostPort } from "./run.ts";
+import { parseHostPort } from "./host-port.ts";
+import { addLogFlags, type LogFlags, openLog } from "./log-flags.ts";
+import { onSignal } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 
-interface OperatorCliOptions {
+interface OperatorCliOptions extends LogFlags {
   readonly namespaces?: string;
   readonly leaseNamespace?: string;
   readonly leaseName: string;
@@ -24,12 +25,10 @@ interface OperatorCliOptions {
   readonly apiServer?: string;
   readonly tokenFile?: string;
   readonly caFile?: string;
-  readonly logLevel: string;
-  readonly logFormat: "auto" | "json" | "text";
 }
 
 export function addOperator(program: Command): void {
-  program
+  const command = program
     .command("operator")
     .description("Run the operator: objects of the cluster become transports, snapshots and statuses")
     .option(
@@ -55,22 +54,15 @@ export function addOperator(program: Command): void {
     .option("--context <name>", "context of the kubeconfig")
     .option("--api-server <url>", "reach the API server there, with the files below")
     .option("--token-file <file>", "token of a service account, re-read as it rotates")
-    .option("--ca-file <file>", "certificates to trust, re-read as they rotate")
-    .addOption(new Option("--log-level <level>").choices(["debug", "info", "warn", "error"]).default("info"))
-    .addOption(
-      new Option("--log-format <format>", "auto: text in a terminal, else JSON")
-        .choices(["auto", "json", "text"])
-        .default("auto"),
-    )
-    .action(run);
+    .option("--ca-file <file>", "certificates to trust, re-read as they rotate");
+  addLogFlags(command).action(run);
 }
 
 async function run(options: OperatorCliOptions): Promise<void> {
-  const pretty =
-    options.logFormat === "text" || (options.logFormat === "auto" && process.stdout.isTTY === true);
-  const log = createLog({ level: options.logLevel, pretty });
+  const log = openLog(options);
   const lease = leaseOf(options);
   const auth = await chooseAuth(options);
+  const ended = onSignal((signal) => log.info({ signal }, "stopping"));
   const operator = await startOperator({
     auth,
     namespaces: options.namespaces?.split(",").filter((name) => name !== ""),
@@ -80,23 +72,18 @@ async function run(options: OperatorCliOptions): Promise<void> {
     http: parseHostPort(options.http),
     log,
     onLost() {
-      if (stopping) return;
+      if (ended.aborted) return;
       log.error("lease lost: this process ends, whoever gets it next leads");
       process.exit(1);
     },
   });
-  let stopping = false;
-  const stop = (signal: NodeJS.Signals) => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ signal }, "stopping");
-    void operator.stop().then(() => {
-      log.info("stopped");
-      process.exit(0);
-    });
+  const end = async () => {
+    await operator.stop();
+    log.info("stopped");
+    process.exit(0);
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  if (ended.aborted) return await end();
+  ended.addEventListener("abort", () => void end());
 }
 
 function leaseOf(options: OperatorCliOptions) {

@@ -1,27 +1,19 @@
 /** A transport as a process: log, fatal faults, signals, the end. Shared by the commands that run one. */
-import { type Command, Option } from "commander";
-import { createLog, type Logger } from "../lib/log.ts";
+import type { Command } from "commander";
+import type { Logger } from "../lib/log.ts";
 import { startTransport, type Transport, type TransportOptions } from "../transport/main.ts";
+import { addLogFlags, type LogFlags, openLog } from "./log-flags.ts";
+import { onSignal } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 
-export interface ProcessFlags {
-  readonly logLevel: string;
-  readonly logFormat: "auto" | "json" | "text";
+export interface ProcessFlags extends LogFlags {
   readonly grace: string;
 }
 
-/** Signals this close together are one. */
-const TWINS_MS = 500;
-
 export function addProcessFlags(command: Command): Command {
-  return command
-    .option("--grace <seconds>", "at the end, wait this long for open transactions", "10")
-    .addOption(new Option("--log-level <level>").choices(["debug", "info", "warn", "error"]).default("info"))
-    .addOption(
-      new Option("--log-format <format>", "auto: text in a terminal, else JSON")
-        .choices(["auto", "json", "text"])
-        .default("auto"),
-    );
+  return addLogFlags(
+    command.option("--grace <seconds>", "at the end, wait this long for open transactions", "10"),
+  );
 }
 
 /** Resolves when it runs; a signal ends it, and the process. */
@@ -29,8 +21,7 @@ export async function runTransport(
   flags: ProcessFlags,
   optionsOf: (log: Logger) => Omit<TransportOptions, "log" | "signal">,
 ): Promise<void> {
-  const pretty = flags.logFormat === "text" || (flags.logFormat === "auto" && process.stdout.isTTY === true);
-  const log = createLog({ level: flags.logLevel, pretty });
+  const log = openLog(flags);
   const grace = Number(flags.grace);
   if (!Number.isFinite(grace) || grace < 0)
     throw new UsageError(`Cannot read --grace "${flags.grace}": write seconds`);
@@ -53,25 +44,6 @@ export async function runTransport(
   if (ended.aborted) return await end(transport);
   for (const { address, port } of transport.bindings()) log.info({ address, port }, "listening");
   ended.addEventListener("abort", () => void end(transport));
-}
-
-/** Aborted by the first SIGTERM or SIGINT. A second one means: now. */
-function onSignal(first: (signal: NodeJS.Signals) => void): AbortSignal {
-  const ending = new AbortController();
-  let isImpatient = false;
-  const stop = (signal: NodeJS.Signals) => {
-    // npm and a terminal both pass the first one on, so twins of it do not count.
-    if (isImpatient) process.exit(130);
-    if (ending.signal.aborted) return;
-    setTimeout(() => {
-      isImpatient = true;
-    }, TWINS_MS);
-    first(signal);
-    ending.abort();
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
-  return ending.signal;
 }
 
 /** What was opened before the start failed would keep the process alive, with nothing to do. */

@@ -1,7 +1,7 @@
 /** `postroom run`: the transport in this process, from a folder of manifests. */
 import type { Command } from "commander";
+import { parseHostPort } from "./host-port.ts";
 import { addProcessFlags, type ProcessFlags, runTransport } from "./process.ts";
-import { UsageError } from "./usage.ts";
 
 interface RunOptions extends ProcessFlags {
   readonly manifests: string;
@@ -30,13 +30,4 @@ function run(options: RunOptions): Promise<void> {
     source: { folder: { manifests, transportName, selfSigned } },
     ...{ state, http },
   }));
-}
-
-/** "127.0.0.1:9090", "[::1]:9090" or ":9090". Throws on anything else. */
-export function parseHostPort(text: string): { readonly host: string; readonly port: number } {
-  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text);
-  const port = Number(found?.[3]);
-  if (found === null || port > 65_535)
-    throw new UsageError(`Cannot read "${text}": write host:port such as 127.0.0.1:9090`);
-  return { host: found[1] ?? (found[2] || "0.0.0.0"), port };
 }

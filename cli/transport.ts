@@ -3,8 +3,8 @@ import type { Command } from "commander";
 import { systemClock } from "../lib/clock.ts";
 import { createKubeHttp } from "../lib/kube/http.ts";
 import { podAuth } from "../lib/kube/pod-auth.ts";
+import { parseHostPort } from "./host-port.ts";
 import { addProcessFlags, type ProcessFlags, runTransport } from "./process.ts";
-import { parseHostPort } from "./run.ts";
 import { UsageError } from "./usage.ts";
 
 interface TransportFlags extends ProcessFlags {
