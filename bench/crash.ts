@@ -11,9 +11,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
+import { freePort } from "../test/helpers/free-port.ts";
 import { openAdmin } from "../transport/queue/mod.ts";
 import { startCountingSink } from "./counting-sink.ts";
-import { freePort, greeted, relayManifest, startTransportProcess, temporaryFolder } from "./processes.ts";
+import { greeted, relayManifest, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 const MESSAGES = Number(process.argv[2] ?? 10_000);
 const KILLS = 5;

@@ -8,8 +8,8 @@
  */
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../test/helpers/free-port.ts";
 import {
-  freePort,
   greeted,
   relayManifest,
   residentMegabytes,

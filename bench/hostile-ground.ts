@@ -2,9 +2,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../test/helpers/free-port.ts";
 import { startCountingSink } from "./counting-sink.ts";
 import { type HostileHops, startHostileHops } from "./hostile-hops.ts";
-import { freePort, greeted, residentMegabytes, startTransportProcess, temporaryFolder } from "./processes.ts";
+import { greeted, residentMegabytes, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 /** In every hostile body and password; never in the log. */
 export const BODY_MARKER = "BODYMARKER7f3a";

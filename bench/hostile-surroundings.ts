@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
+import { freePort } from "../test/helpers/free-port.ts";
 import { mountSmallDisk } from "../test/helpers/small-disk.ts";
 import { openAdmin } from "../transport/queue/mod.ts";
 import type { Attack } from "./hostile-clients.ts";
@@ -15,14 +16,7 @@ import {
   sendOrdinary,
   within,
 } from "./hostile-ground.ts";
-import {
-  freePort,
-  greeted,
-  ROOT,
-  relayManifest,
-  startTransportProcess,
-  temporaryFolder,
-} from "./processes.ts";
+import { greeted, ROOT, relayManifest, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 const quiet = { info() {}, warn() {}, error() {} };
 

@@ -11,9 +11,10 @@ import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { makeCertificate } from "../lib/certificate.ts";
+import { freePort } from "../test/helpers/free-port.ts";
 import { openDialogue } from "../test/helpers/smtp-dialogue.ts";
 import { startCountingSink } from "./counting-sink.ts";
-import { freePort, greeted, percentile, startTransportProcess, temporaryFolder } from "./processes.ts";
+import { greeted, percentile, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 const CHANGES = Number(process.argv[2] ?? 200);
 const SENDERS = 50;

@@ -9,9 +9,9 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
+import { freePort } from "../test/helpers/free-port.ts";
 import { postfixIsThere, startPostfix, TUNED } from "../test/helpers/postfix.ts";
 import {
-  freePort,
   greeted,
   median,
   relayManifest,

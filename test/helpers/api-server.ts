@@ -27,12 +27,12 @@ import {
   type ControlPlaneProgram,
   etcdFlags,
   HOST,
-  quietPort,
   serverFlags,
   startProgram,
   writeMaterial,
 } from "./control-plane.ts";
 import { eventually } from "./eventually.ts";
+import { freePort } from "./free-port.ts";
 import { kubeAssets } from "./kube-assets.ts";
 import { guardFolder } from "./process-guard.ts";
 
@@ -90,8 +90,8 @@ export async function startApiServer({ flags: firstFlags = [] }: ApiServerOption
   if (assets === undefined) throw new Error("There is no kube-apiserver on this machine");
   const folder = mkdtempSync(join(tmpdir(), "postroom-kube-"));
   guardFolder(folder);
-  const port = await quietPort();
-  const etcdUrl = `http://${HOST}:${await quietPort()}`;
+  const port = await freePort();
+  const etcdUrl = `http://${HOST}:${await freePort()}`;
   const place = { folder, port, etcdUrl };
   const url = `https://${HOST}:${port}`;
   const adminToken = randomBytes(16).toString("hex");

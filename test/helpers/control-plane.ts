@@ -1,9 +1,8 @@
 /** The programs of a control plane: their flags and files, and each as a process that ends by its own pid. */
 import { spawn } from "node:child_process";
-import { generateKeyPairSync, randomInt } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import type { CertificateAndKey } from "../../lib/certificate.ts";
 import { guarded } from "./process-guard.ts";
@@ -115,17 +114,4 @@ export function serverFlags({ folder, port, etcdUrl }: Place): string[] {
     // ServiceAccount wants the default account of each namespace, the other leaves finalizers for a controller.
     "--disable-admission-plugins=ServiceAccount,StorageObjectInUseProtection",
   ];
-}
-
-/** Below the ports that the kernel gives to outgoing connections: still free when the server comes back to it. */
-export async function quietPort(): Promise<number> {
-  const port = randomInt(20_000, 32_000);
-  const probe = createServer();
-  const isFree = await new Promise<boolean>((resolve) => {
-    probe.once("error", () => resolve(false));
-    probe.listen(port, HOST, () => resolve(true));
-  });
-  if (!isFree) return quietPort();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -10,7 +10,8 @@
  */
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, greeted, temporaryFolder } from "../../bench/processes.ts";
+import { greeted, temporaryFolder } from "../../bench/processes.ts";
+import { freePort } from "./free-port.ts";
 import { guard } from "./guard.ts";
 import { run } from "./run.ts";
 

@@ -12,7 +12,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, greeted, temporaryFolder } from "../../bench/processes.ts";
+import { greeted, temporaryFolder } from "../../bench/processes.ts";
+import { freePort } from "./free-port.ts";
 import { guard } from "./guard.ts";
 import { run } from "./run.ts";
 

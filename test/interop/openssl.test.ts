@@ -2,9 +2,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../bench/processes.ts";
 import { testAuthority, testCertificate } from "../helpers/certificate.ts";
 import { needs } from "../helpers/debian.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { run } from "../helpers/run.ts";
 import { BASIC, startTestTransport, type TestTransport } from "../helpers/transport.ts";
 import { tlsSecret } from "./secrets.ts";

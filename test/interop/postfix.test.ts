@@ -5,10 +5,11 @@
  * client -> Postfix -> Postroom -> sink: one transport, one Postfix on each side.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Folder, freePort, temporaryFolder } from "../../bench/processes.ts";
+import { type Folder, temporaryFolder } from "../../bench/processes.ts";
 import { testAuthority, testCertificate } from "../helpers/certificate.ts";
 import { needs } from "../helpers/debian.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { type Postfix, startPostfix } from "../helpers/postfix.ts";
 import { run } from "../helpers/run.ts";
 import { type Sink, type SinkMessage, startSink } from "../helpers/sink.ts";

@@ -1,9 +1,9 @@
 /** Facts that swaks, a client written by others, finds out about receive connectors. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../bench/processes.ts";
 import { testCertificate } from "../helpers/certificate.ts";
 import { needs } from "../helpers/debian.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { type Run, run } from "../helpers/run.ts";
 import { BASIC, OUTSIDE, startTestTransport, type TestTransport } from "../helpers/transport.ts";
 import { tlsSecret, usersSecret } from "./secrets.ts";
