@@ -81,7 +81,16 @@ export function complete(values: Iterable<string>): FacetValues {
 
 /** The facet's values of this view, worked out once. */
 export function facetValues(facet: Facet, view: MessageView): FacetValues {
-  return view.memo(`facet:${facet.name}`, () => facet.values(view));
+  return view.memo(facetKey(facet), () => facet.values(view));
+}
+
+/** Names the facet's values among the facts of a view. */
+export function facetKey({ name }: Facet): string {
+  return `facet:${name}`;
+}
+
+export function measureKey({ name }: Measure): string {
+  return `measure:${name}`;
 }
 
 /** Holds when the message, or the recipient, has one of the keys. */
@@ -128,7 +137,7 @@ export function reaches(name: string, measure: Measure, minimum: number): Predic
 
 /** The measure of this view, worked out once. */
 export function measured(measure: Measure, view: MessageView): Measured {
-  return view.memo(`measure:${measure.name}`, () => measure.measure(view));
+  return view.memo(measureKey(measure), () => measure.measure(view));
 }
 
 /** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */

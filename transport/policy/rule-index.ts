@@ -7,13 +7,29 @@
  *
  * @module
  */
-import { type Facet, facetValues, type IndexKey, type Measure, measured } from "./predicate.ts";
+import {
+  type Facet,
+  facetKey,
+  facetValues,
+  type IndexKey,
+  type Measure,
+  measured,
+  measureKey,
+} from "./predicate.ts";
 import type { MessageView } from "./view.ts";
 
 export interface RuleIndex {
   /** `keys` undefined: the rule is always looked at. */
   add(id: number, keys: readonly IndexKey[] | undefined): void;
-  /** Ids of the rules that could hold, in no order, perhaps repeated. */
+  /** For the views of one message. */
+  search(): CandidateSearch;
+}
+
+export interface CandidateSearch {
+  /**
+   * Ids of the rules that could hold and that no view given before brought, in no order, perhaps repeated. Of a view
+   * made from another one, only what it has changed is looked at.
+   */
   candidates(view: MessageView): number[];
 }
 
@@ -31,22 +47,50 @@ interface MeasureIndex {
   sorted: boolean;
 }
 
+/** A facet or a measure that rules stand under. */
+interface Part {
+  /** Names what it found in a view among the view's facts. */
+  readonly fact: string;
+  collect(view: MessageView, ids: number[]): void;
+}
+
 export function createRuleIndex(): RuleIndex {
   const facets = new Map<string, FacetIndex>();
   const measures = new Map<string, MeasureIndex>();
+  const parts: Part[] = [];
   const always: number[] = [];
   return {
     add(id, keys) {
       if (keys === undefined) always.push(id);
       for (const key of keys ?? []) {
-        if (key.kind === "facet") addFacet(facets, key, id);
-        else addMeasure(measures, key, id);
+        if (key.kind === "facet") addFacet(facets, parts, key, id);
+        else addMeasure(measures, parts, key, id);
       }
     },
+    search: () => createSearch(parts, always),
+  };
+}
+
+function createSearch(parts: readonly Part[], always: readonly number[]): CandidateSearch {
+  const searched = new Set<MessageView>();
+  /** Aspects that each part was ever worked out from. */
+  const aspects = new Int32Array(parts.length);
+  const collect = (view: MessageView, ids: number[]) => {
+    if (searched.has(view)) return;
+    searched.add(view);
+    if (view.before === undefined) for (const id of always) ids.push(id);
+    else collect(view.before, ids);
+    for (const [place, part] of parts.entries()) {
+      const of = aspects[place] ?? 0;
+      if (view.before !== undefined && (of & view.changed) === 0) continue;
+      part.collect(view, ids);
+      aspects[place] = of | view.aspectsOf(part.fact);
+    }
+  };
+  return {
     candidates(view) {
-      const ids = [...always];
-      for (const index of facets.values()) collectFacet(index, view, ids);
-      for (const index of measures.values()) collectMeasure(index, view, ids);
+      const ids: number[] = [];
+      collect(view, ids);
       return ids;
     },
   };
@@ -54,11 +98,17 @@ export function createRuleIndex(): RuleIndex {
 
 function addFacet(
   facets: Map<string, FacetIndex>,
+  parts: Part[],
   { facet, keys }: IndexKey & { kind: "facet" },
   id: number,
 ): void {
-  const index: FacetIndex = facets.get(facet.name) ?? { facet, byKey: new Map(), all: [] };
-  facets.set(facet.name, index);
+  let index = facets.get(facet.name);
+  if (index === undefined) {
+    const made: FacetIndex = { facet, byKey: new Map(), all: [] };
+    parts.push({ fact: facetKey(facet), collect: (view, ids) => collectFacet(made, view, ids) });
+    facets.set(facet.name, made);
+    index = made;
+  }
   index.all.push(id);
   for (const key of keys) {
     const ids = index.byKey.get(key);
@@ -70,11 +120,17 @@ function addFacet(
 
 function addMeasure(
   measures: Map<string, MeasureIndex>,
+  parts: Part[],
   { measure, minimum }: IndexKey & { kind: "measure" },
   id: number,
 ): void {
-  const index: MeasureIndex = measures.get(measure.name) ?? { measure, entries: [], sorted: true };
-  measures.set(measure.name, index);
+  let index = measures.get(measure.name);
+  if (index === undefined) {
+    const made: MeasureIndex = { measure, entries: [], sorted: true };
+    parts.push({ fact: measureKey(measure), collect: (view, ids) => collectMeasure(made, view, ids) });
+    measures.set(measure.name, made);
+    index = made;
+  }
   index.entries.push({ minimum, id });
   index.sorted = false;
 }

@@ -14,8 +14,9 @@ import { type Judgement, judgeRule } from "./judge.ts";
 import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
 import type { CompiledRule, StoredRule } from "./rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
+import { createTextFacts } from "./text-facts.ts";
 import { traceInactive, traceRule } from "./trace.ts";
-import { createTextFacts, createView, type MessageView, type ViewSource, type ViewState } from "./view.ts";
+import { createView, type MessageView } from "./view.ts";
 import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
@@ -36,7 +37,8 @@ interface ViewedCopy {
 /** `explain`: every rule is tried and traced, with all of its predicates. */
 export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): PolicyDecision {
   const run = createRun(book, input, explain);
-  const queue = explain ? allOrders(book.rules.length) : createOrderQueue(run.candidates());
+  const queue = explain ? allOrders(book.rules.length) : createOrderQueue();
+  queue.add(run.candidates());
   for (let order = queue.next(); order !== undefined; order = queue.next()) {
     const rule = book.rules[order];
     const step = rule === undefined ? "unchanged" : run.step(book.compile(rule));
@@ -48,18 +50,25 @@ export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): 
 
 /** The state between rules. */
 function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
-  const { message, mime, now } = input;
-  const texts = createTextFacts(book.wordScan);
-  const source: ViewSource = { message, mime, domains: book.domains, texts };
+  const { now } = input;
+  const search = book.index.search();
   const trace: RuleTrace[] = [];
   const logTexts: string[] = [];
-  let viewed = addViews([firstCopy(message, input.recipients)], source);
+  let viewed = firstViews(book, input);
   const skip = (rule: CompiledRule) => {
     if (explain) trace.push(traceInactive(rule));
     return "unchanged" as const;
   };
   return {
-    candidates: () => findCandidates(book, viewed),
+    /** Places of rules that could hold for any copy as it is now, and that were not named before; perhaps repeated. */
+    candidates: () =>
+      explain
+        ? []
+        : viewed
+            .filter(({ copy }) => isOpen(copy))
+            .flatMap(({ view }) => search.candidates(view))
+            .map((id) => book.places[id] ?? -1)
+            .filter((place) => place >= 0 && isActive(book.rules[place], now)),
     /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
     step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
       if (!isActive(rule, now)) return skip(rule);
@@ -70,7 +79,7 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
       if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
       if (rule.actions.logEventText !== undefined) logTexts.push(rule.actions.logEventText);
       const before = viewed;
-      viewed = addViews(actOnCopies(rule, before, judgements), source, before);
+      viewed = nextViews(actOnCopies(rule, before, judgements), before);
       return sameViews(before, viewed) ? "unchanged" : "changed";
     },
     finish(): PolicyDecision {
@@ -88,27 +97,33 @@ function matchesNobody({ matched }: Judgement): boolean {
   return matched.length === 0;
 }
 
-function isActive({ entry }: CompiledRule, now: number): boolean {
-  const { activationDate = Number.NEGATIVE_INFINITY, expiryDate = Number.POSITIVE_INFINITY } = entry;
+function isActive(rule: Pick<StoredRule, "entry"> | undefined, now: number): boolean {
+  const { activationDate = Number.NEGATIVE_INFINITY, expiryDate = Number.POSITIVE_INFINITY } =
+    rule?.entry ?? {};
   return activationDate <= now && now < expiryDate;
 }
 
-/** A view of before serves a copy whose state is still the same: what it worked out is kept. */
-function addViews(
-  copies: readonly WorkingCopy[],
-  source: ViewSource,
-  before: readonly ViewedCopy[] = [],
+function firstViews(
+  { wordScan, domains }: RuleBook,
+  { message, mime, recipients }: PolicyInput,
 ): ViewedCopy[] {
-  const allRecipients = sameRecipients(receivers(copies), before[0]?.view.allRecipients ?? []);
+  const copy = firstCopy(message, recipients);
+  const { header, stamps } = copy;
+  const source = { message, mime, domains, texts: createTextFacts(wordScan) };
+  return [{ copy, view: createView(source, { header, stamps, allRecipients: receivers([copy]) }) }];
+}
+
+/** A view of before serves a copy whose state is still the same; a new one is made from that with most in common. */
+function nextViews(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): ViewedCopy[] {
   const views = before.map(({ view }) => view);
+  const allRecipients = sameRecipients(receivers(copies), views);
   return copies.map((copy) => {
     const { header, stamps } = copy;
     const state = { header, stamps, allRecipients };
-    let view = views.find((other) => isSameState(other, state));
-    if (view === undefined) {
-      view = createView(source, state);
-      views.push(view);
-    }
+    const known = views.find((view) => view.shows(state));
+    const view = known ?? (views.find((other) => other.header === header) ?? views[0])?.next(state);
+    if (view === undefined) throw new Error("There is no copy to begin with");
+    if (known === undefined) views.push(view);
     return { copy, view };
   });
 }
@@ -118,14 +133,11 @@ function sameViews(before: readonly ViewedCopy[], after: readonly ViewedCopy[]):
   return after.every(({ view }) => before.some((other) => other.view === view));
 }
 
-/** The old list when it holds the same, in any order. */
-function sameRecipients(fresh: readonly Recipient[], old: readonly Recipient[]): readonly Recipient[] {
+/** The list of before when it holds the same, in any order. */
+function sameRecipients(fresh: readonly Recipient[], [view]: readonly MessageView[]): readonly Recipient[] {
+  const old = view?.allRecipients ?? [];
   const known = new Set(old);
   return fresh.length === old.length && fresh.every((recipient) => known.has(recipient)) ? old : fresh;
-}
-
-function isSameState(a: ViewState, b: ViewState): boolean {
-  return a.header === b.header && a.stamps === b.stamps && a.allRecipients === b.allRecipients;
 }
 
 function judgeCopy(rule: CompiledRule, copy: WorkingCopy, view: MessageView, explain: boolean): Judgement {
@@ -169,15 +181,6 @@ function defer(
   return { outcome: "defer", deferReason, copies: [], trace, logTexts: [] };
 }
 
-/** Places of the rules that could hold for any copy, perhaps repeated. */
-function findCandidates({ index, places }: RuleBook, viewed: readonly ViewedCopy[]): number[] {
-  return viewed
-    .filter(({ copy }) => isOpen(copy))
-    .flatMap(({ view }) => index.candidates(view))
-    .map((id) => places[id] ?? -1)
-    .filter((place) => place >= 0);
-}
-
 interface OrderQueue {
   next(): number | undefined;
   /** Orders already passed are not taken again. */
@@ -185,9 +188,9 @@ interface OrderQueue {
 }
 
 /** Ascending, each once. */
-function createOrderQueue(orders: readonly number[]): OrderQueue {
-  const ascending = (all: Iterable<number>) => [...new Set(all)].sort((a, b) => a - b);
-  let pending = ascending(orders);
+function createOrderQueue(): OrderQueue {
+  const seen = new Set<number>();
+  let pending: number[] = [];
   let at = 0;
   let last = -1;
   return {
@@ -198,7 +201,9 @@ function createOrderQueue(orders: readonly number[]): OrderQueue {
       return order;
     },
     add(more) {
-      pending = ascending([...pending.slice(at), ...more].filter((order) => order > last));
+      const fresh = more.filter((order) => order > last && !seen.has(order) && seen.add(order));
+      if (fresh.length === 0) return;
+      pending = [...pending.slice(at), ...fresh].sort((a, b) => a - b);
       at = 0;
     },
   };

@@ -1,8 +1,9 @@
 /**
  * View: what rules may know of one working copy of a message, each fact worked out once and only when asked for.
  *
- * Facts of the copy (header, stamps, recipients) live in a view of their own state; facts of texts (which words they
- * hold, whether a pattern matches) live in `texts`, shared by all views of one message.
+ * A fact notes which aspects of the copy it was worked out from (its stamps, its recipients, single header fields), so
+ * that it also serves every other view that is the same in those: a rule that sets X-Seen makes nobody parse the From
+ * field again. Facts of texts (which words they hold, whether a pattern matches) live in `texts`.
  *
  * @module
  */
@@ -12,10 +13,10 @@ import { decodeHeaderText } from "../../mail/encoded-word.ts";
 import { type HeaderField, headerValues } from "../../mail/header.ts";
 import type { Message, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
-import type { Pattern } from "../../mail/pattern.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
-import { composeText, foldText } from "./fold.ts";
-import type { ScanResult, WordScan } from "./word-scan.ts";
+import { ALL_ASPECTS, ASPECTS, aspectOfField, changedFields, HEADER, RECIPIENTS, STAMPS } from "./aspects.ts";
+import { composeText } from "./fold.ts";
+import type { TextFacts } from "./text-facts.ts";
 
 /** The part of a copy's state that predicates look at. */
 export interface ViewState {
@@ -30,8 +31,18 @@ export interface MessageView extends ViewState {
   readonly mime: MimeSummary | undefined;
   readonly domains: DomainTable;
   readonly texts: TextFacts;
-  /** The value of `compute`, worked out once for each key. */
+  /** The view it was made from; undefined: the first one. */
+  readonly before: MessageView | undefined;
+  /** Aspects in which it differs from `before`. */
+  readonly changed: number;
+  /** The value of `compute`, worked out once for each key; it must come from what this view gives alone. */
   memo<T>(key: object | string, compute: () => T): T;
+  /** Aspects that the value under that key was worked out from. */
+  aspectsOf(key: object | string): number;
+  /** True when `state` is what this view shows. */
+  shows(state: ViewState): boolean;
+  /** The view of another state of the same message; facts are taken over where they hold. */
+  next(state: ViewState): MessageView;
   /** Decoded, composed values of all fields of that lower-case name. */
   headerTexts(name: string): readonly string[];
   /** Addresses in all fields of that lower-case name. */
@@ -45,26 +56,9 @@ export interface ViewSource {
   readonly texts: TextFacts;
 }
 
+/** The first view of a message. */
 export function createView(source: ViewSource, state: ViewState): MessageView {
-  const facts = new Map<object | string, unknown>();
-  const view: MessageView = {
-    ...source,
-    ...state,
-    memo<T>(key: object | string, compute: () => T): T {
-      // The key names the computation, so what is stored under it has the computation's type.
-      if (facts.has(key)) return facts.get(key) as T;
-      const value = compute();
-      facts.set(key, value);
-      return value;
-    },
-    headerTexts: (name) =>
-      view.memo(`text:${name}`, () =>
-        headerValues(state.header, name).map((value) => composeText(decodeHeaderText(value))),
-      ),
-    headerAddresses: (name) =>
-      view.memo(`address:${name}`, () => headerValues(state.header, name).flatMap(parseAddressList)),
-  };
-  return view;
+  return new View(source, state, undefined);
 }
 
 /** An address as text for word and pattern predicates. */
@@ -72,30 +66,125 @@ export function addressText(address: Address): string {
   return composeText(formatAddress(address));
 }
 
-/** What is known of texts. Texts are composed (NFC). */
-export interface TextFacts {
-  scan(text: string): ScanResult;
-  /** The matched text, or undefined. */
-  match(pattern: Pattern, text: string): string | undefined;
+interface Fact {
+  readonly value: unknown;
+  /** Aspects that it was worked out from. */
+  readonly of: number;
+  /** Of the view it was worked out for. */
+  readonly versions: Int32Array;
+  /** Under the same key, for another state. */
+  readonly older: Fact | undefined;
 }
 
-export function createTextFacts(wordScan: WordScan): TextFacts {
-  const scans = new Map<string, ScanResult>();
-  const matches = new Map<Pattern, Map<string, string | undefined>>();
-  return {
-    scan(text) {
-      const known = scans.get(text);
-      if (known !== undefined) return known;
-      const result = wordScan.scan(foldText(text));
-      scans.set(text, result);
-      return result;
-    },
-    match(pattern, text) {
-      const known = matches.get(pattern) ?? new Map<string, string | undefined>();
-      if (known.has(text)) return known.get(text);
-      const evidence = pattern.test(text);
-      matches.set(pattern, known.set(text, evidence));
-      return evidence;
-    },
-  };
+class View implements MessageView {
+  readonly message: Message;
+  readonly mime: MimeSummary | undefined;
+  readonly domains: DomainTable;
+  readonly texts: TextFacts;
+  readonly before: View | undefined;
+  readonly changed: number;
+  readonly #state: ViewState;
+  /** Shared by all views of a message. */
+  readonly #facts: Map<object | string, Fact>;
+  /** Of each aspect, the number of the view that first had it so. */
+  readonly #versions: Int32Array;
+  readonly #count: { views: number };
+  /** Aspects read so far by the fact that is being worked out. */
+  #reading = 0;
+
+  constructor({ message, mime, domains, texts }: ViewSource, state: ViewState, before: View | undefined) {
+    this.message = message;
+    this.mime = mime;
+    this.domains = domains;
+    this.texts = texts;
+    this.#state = state;
+    this.before = before;
+    this.changed = before === undefined ? ALL_ASPECTS : changesBetween(before.#state, state);
+    this.#facts = before === undefined ? new Map() : before.#facts;
+    this.#count = before === undefined ? { views: 0 } : before.#count;
+    this.#versions = before === undefined ? new Int32Array(ASPECTS) : before.#versions.slice();
+    const number = this.#count.views++;
+    for (let aspect = 0; aspect < ASPECTS; aspect++) {
+      if ((this.changed >> aspect) & 1) this.#versions[aspect] = number;
+    }
+  }
+
+  get header(): readonly HeaderField[] {
+    this.#reading |= HEADER;
+    return this.#state.header;
+  }
+
+  get stamps(): Readonly<Record<string, string>> {
+    this.#reading |= STAMPS;
+    return this.#state.stamps;
+  }
+
+  get allRecipients(): readonly Recipient[] {
+    this.#reading |= RECIPIENTS;
+    return this.#state.allRecipients;
+  }
+
+  shows({ header, stamps, allRecipients }: ViewState): boolean {
+    const own = this.#state;
+    return own.header === header && own.stamps === stamps && own.allRecipients === allRecipients;
+  }
+
+  next(state: ViewState): MessageView {
+    return new View(this, state, this);
+  }
+
+  memo<T>(key: object | string, compute: () => T): T {
+    const known = this.#find(key);
+    if (known !== undefined) {
+      this.#reading |= known.of;
+      // The key names the computation, so what is stored under it has the computation's type.
+      return known.value as T;
+    }
+    const outer = this.#reading;
+    this.#reading = 0;
+    const value = compute();
+    const of = this.#reading;
+    this.#facts.set(key, { value, of, versions: this.#versions, older: this.#facts.get(key) });
+    this.#reading = outer | of;
+    return value;
+  }
+
+  aspectsOf(key: object | string): number {
+    return this.#find(key)?.of ?? 0;
+  }
+
+  headerTexts(name: string): readonly string[] {
+    return this.memo(`text:${name}`, () =>
+      this.#values(name).map((value) => composeText(decodeHeaderText(value))),
+    );
+  }
+
+  headerAddresses(name: string): readonly Address[] {
+    return this.memo(`address:${name}`, () => this.#values(name).flatMap(parseAddressList));
+  }
+
+  #values(name: string): string[] {
+    this.#reading |= aspectOfField(name);
+    return headerValues(this.#state.header, name);
+  }
+
+  #find(key: object | string): Fact | undefined {
+    for (let fact = this.#facts.get(key); fact !== undefined; fact = fact.older) {
+      if (fact.versions === this.#versions || this.#holds(fact)) return fact;
+    }
+    return undefined;
+  }
+
+  #holds({ of, versions }: Fact): boolean {
+    for (let aspect = 0, rest = of; rest !== 0; aspect++, rest >>>= 1) {
+      if ((rest & 1) === 1 && versions[aspect] !== this.#versions[aspect]) return false;
+    }
+    return true;
+  }
+}
+
+function changesBetween(before: ViewState, after: ViewState): number {
+  const stamps = before.stamps === after.stamps ? 0 : STAMPS;
+  const recipients = before.allRecipients === after.allRecipients ? 0 : RECIPIENTS;
+  return stamps | recipients | changedFields(before.header, after.header);
 }
