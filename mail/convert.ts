@@ -30,11 +30,15 @@ export interface Impossible {
   readonly reason: string;
 }
 
+export interface Addressed extends Pick<Message, "header"> {
+  readonly envelope: Pick<Envelope, "sender" | "recipients" | "smtpUtf8">;
+}
+
 /** True when the message can be sent with SMTPUTF8 only, as it is (RFC 6531 §3.2, §3.4). */
-export function needsSmtpUtf8({ envelope, header }: Pick<Message, "envelope" | "header">): boolean {
+export function needsSmtpUtf8({ envelope, header }: Addressed): boolean {
   if (hasUtf8Address(envelope)) return true;
   // Without SMTPUTF8 raw octets in a header are an old fault of clients, which no hop minds.
-  return envelope.smtpUtf8 && has8Bit(Buffer.from(formatHeader(header), "latin1"));
+  return envelope.smtpUtf8 && header.some(({ raw }) => /[\x80-\xff]/.test(raw));
 }
 
 /** The header for a next hop without SMTPUTF8. Impossible (5.6.7): UTF-8 addresses. */

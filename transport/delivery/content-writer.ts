@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { DotStuffer } from "./dot-stuffing.ts";
+import { DotStuffer, LONGEST_END } from "./dot-stuffing.ts";
 
 export interface ContentWriter {
   begin(): Uint8Array;
@@ -20,6 +20,21 @@ const NOTHING = new Uint8Array(0);
 export function dataWriter(): ContentWriter {
   const stuffer = new DotStuffer();
   return { begin: () => NOTHING, write: (chunk) => stuffer.write(chunk), end: () => stuffer.end() };
+}
+
+/** All of a message that is in memory, in one piece for one write. */
+export function wholeData(header: string, body: Uint8Array): Uint8Array {
+  const size = header.length + body.length;
+  const octets = Buffer.allocUnsafe(size + LONGEST_END);
+  octets.write(header, "latin1");
+  octets.set(body, header.length);
+  const content = octets.subarray(0, size);
+  const stuffer = new DotStuffer();
+  const stuffed = stuffer.write(content);
+  const end = stuffer.end();
+  if (stuffed !== content) return Buffer.concat([stuffed, end]);
+  octets.set(end, size);
+  return octets.subarray(0, size + end.length);
 }
 
 /** One chunk, the last: the size is known. */

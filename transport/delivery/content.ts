@@ -36,12 +36,13 @@ interface ContentJob {
 }
 
 /** Leaves the content alone where it can. */
-export async function fitContent(
+export function fitContent(
   job: ContentJob,
   extensions: ReadonlyMap<string, string>,
-): Promise<FittedContent | ContentRefusal> {
+): FittedContent | ContentRefusal | Promise<FittedContent | ContentRefusal> {
   const { message, recipients } = job;
-  const envelope = { ...message.envelope, recipients };
+  const { sender } = message.envelope;
+  const envelope = { sender, recipients, smtpUtf8: message.envelope.smtpUtf8 };
   const international = needsSmtpUtf8({ envelope, header: message.header });
   const smtpUtf8 = international && extensions.has("SMTPUTF8");
   let { header } = message;
@@ -50,25 +51,32 @@ export async function fitContent(
     if (ascii.kind === "impossible") return refusal("5.6.7", "SMTPUTF8", ascii.reason);
     header = ascii.header;
   }
-  const fitted = await fitBody(job, header, extensions);
-  return fitted.kind === "refused" ? fitted : { ...fitted, smtpUtf8 };
+  const { body } = message;
+  const { bodyType } = message.envelope;
+  if (takes(bodyType, extensions)) {
+    const octets = body.kind === "inline" ? body.bytes : job.readBody(body);
+    return { kind: "fitted", header, body: octets, bodySize: body.size, bodyType, smtpUtf8 };
+  }
+  if (body.kind === "inline") return convert(header, body.bytes, smtpUtf8);
+  return readWhole(job.readBody(body)).then((octets) => convert(header, octets, smtpUtf8));
 }
 
-async function fitBody(
-  { message, readBody }: ContentJob,
+function convert(
   header: readonly HeaderField[],
-  extensions: ReadonlyMap<string, string>,
-): Promise<Omit<FittedContent, "smtpUtf8"> | ContentRefusal> {
-  const { body, envelope } = message;
-  const { bodyType } = envelope;
-  if (takes(bodyType, extensions)) {
-    const octets = body.kind === "inline" ? body.bytes : readBody(body);
-    return { kind: "fitted", header, body: octets, bodySize: body.size, bodyType };
-  }
-  const converted = to7Bit(header, await readWhole(body, readBody));
+  octets: Uint8Array,
+  smtpUtf8: boolean,
+): FittedContent | ContentRefusal {
+  const converted = to7Bit(header, octets);
   if (converted.kind === "impossible") return refusal("5.6.3", "8BITMIME", converted.reason);
-  const bodySize = converted.body.length;
-  return { kind: "fitted", header: converted.header, body: converted.body, bodySize, bodyType: "7BIT" };
+  const { body } = converted;
+  return {
+    kind: "fitted",
+    header: converted.header,
+    body,
+    bodySize: body.length,
+    bodyType: "7BIT",
+    smtpUtf8,
+  };
 }
 
 function takes(bodyType: Message["envelope"]["bodyType"], extensions: ReadonlyMap<string, string>): boolean {
@@ -78,10 +86,9 @@ function takes(bodyType: Message["envelope"]["bodyType"], extensions: ReadonlyMa
   return extensions.has("BINARYMIME") && extensions.has("CHUNKING");
 }
 
-async function readWhole(body: Body, readBody: ContentJob["readBody"]): Promise<Uint8Array> {
-  if (body.kind === "inline") return body.bytes;
+async function readWhole(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of readBody(body)) chunks.push(chunk);
+  for await (const chunk of body) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

@@ -51,6 +51,16 @@ describe("deliver(), by the remote's answers", () => {
       want: ["failed 5.0.0", "failed 5.0.0"],
     },
     {
+      name: "3yz at MAIL is no acceptance",
+      script: at("MAIL", "354 go ahead"),
+      want: ["deferred 4.5.0", "deferred 4.5.0"],
+    },
+    {
+      name: "3yz at RCPT is no acceptance",
+      script: at("RCPT", "354 go ahead"),
+      want: ["deferred 4.5.0", "deferred 4.5.0"],
+    },
+    {
       name: "one refused recipient does not harm the other",
       script: ({ verb, argument }) =>
         verb === "RCPT" && argument.includes("ann") ? "550 5.1.1 no" : undefined,

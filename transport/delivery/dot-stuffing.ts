@@ -2,7 +2,8 @@
  * Dot-stuffing (RFC 5321 §4.5.2): message octets as they stand between 354 and the final dot.
  *
  * Bare CR and bare LF become CRLF, so that no reader can see an end of data where we see none
- * (SMTP smuggling). A chunk that needs no change is handed on as it is; one that does is written once.
+ * (SMTP smuggling). A chunk that needs no change is handed on as it is, and only searched; one that does is walked
+ * octet by octet and written once.
  *
  * @module
  */
@@ -13,6 +14,10 @@ const DOT = 0x2e;
 const END_AFTER_LINE = Buffer.from(".\r\n");
 const END_AFTER_TEXT = Buffer.from("\r\n.\r\n");
 const END_AFTER_CR = Buffer.from("\n.\r\n");
+/** Octets that an end has at most. */
+export const LONGEST_END = END_AFTER_TEXT.length;
+/** Lines shorter than this on average are walked faster than they are searched for. */
+const SHORT_LINE = 24;
 
 /** One message's octets, chunk by chunk. */
 export class DotStuffer {
@@ -23,6 +28,7 @@ export class DotStuffer {
     if (chunk.length === 0) return chunk;
     const before = this.#last;
     this.#last = chunk[chunk.length - 1] ?? LF;
+    if (isClean(chunk, before)) return chunk;
     const extra = countInsertions(chunk, before);
     return extra === 0 ? chunk : insert(chunk, before, extra);
   }
@@ -31,6 +37,22 @@ export class DotStuffer {
   end(): Uint8Array {
     if (this.#last === LF) return END_AFTER_LINE;
     return this.#last === CR ? END_AFTER_CR : END_AFTER_TEXT;
+  }
+}
+
+/** True: nothing is to be inserted. Finds line ends as fast as memory is read; false may also mean "walk it". */
+function isClean(chunk: Uint8Array, before: number): boolean {
+  const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+  if (before === CR || (before === LF && octets[0] === DOT)) return false;
+  let at = 0;
+  for (let lines = 0; ; lines += 1) {
+    const end = octets.indexOf(LF, at);
+    const cr = octets.indexOf(CR, at);
+    // A CR at the very end waits for the next chunk.
+    if (end < 0) return cr < 0 || cr === octets.length - 1;
+    if (cr < 0 || cr !== end - 1 || octets[end + 1] === DOT) return false;
+    at = end + 1;
+    if (at < lines * SHORT_LINE) return false;
   }
 }
 

@@ -55,6 +55,33 @@ describe("parseRemoteReply()", () => {
   });
 });
 
+describe("parseRemoteReply() of one line in ASCII", () => {
+  test("finds what it finds in any other reply", () => {
+    const part = fc.constantFrom(
+      "250",
+      "354",
+      "550",
+      "1",
+      " ",
+      "-",
+      "2.1.5",
+      "5.1.1",
+      "3.0.0",
+      ".",
+      "é",
+      "ok",
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+        const raw = parts.join("");
+        // A control at the end becomes white space at the end.
+        expect(parseRemoteReply(raw)).toEqual(parseRemoteReply(`${raw}\0`.replace(/^(\d{3})\0$/, "$1")));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
 describe("verdictOf()", () => {
   const at = (phase: Phase, raw: string) => ({
     phase,
@@ -66,6 +93,7 @@ describe("verdictOf()", () => {
     { name: "4yz may go elsewhere", answer: at("rcpt", "450 later"), want: "elsewhere" },
     { name: "a loss before the content may go elsewhere", answer: at("data", ""), want: "elsewhere" },
     { name: "a loss after it may not", answer: at("final", ""), want: "deferred" },
+    { name: "3yz to the content is no acceptance", answer: at("final", "354 go on"), want: "deferred" },
     {
       name: "too many recipients: again, when some were taken",
       answer: at("rcpt", "452 4.5.3 too many"),

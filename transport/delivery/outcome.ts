@@ -43,8 +43,16 @@ export function isLoss(answer: RemoteReply | Loss): answer is Loss {
   return "lost" in answer;
 }
 
+/** One line of visible ASCII, as nearly every reply is: code, its class, status. */
+const PLAIN_REPLY = /^(([2-5])\d\d) (?:((?!3)\2\.\d{1,3}\.\d{1,3})(?![\d.]))?(?=[\x20-\x7e]*$)/;
+
 /** Parses a complete reply, lines joined by LF; undefined: garbage. */
 export function parseRemoteReply(raw: string): RemoteReply | undefined {
+  const plain = raw.length > MAX_TEXT ? null : PLAIN_REPLY.exec(raw);
+  if (plain !== null) {
+    const code = Number(plain[1]);
+    return { code, status: plain[3] ?? deriveStatus(code), text: raw.trim() };
+  }
   const first = /^([2-5]\d\d)(?:[ -]|$)/.exec(raw);
   if (first === null) return undefined;
   const code = Number(first[1]);
@@ -86,10 +94,16 @@ const DERIVED: Readonly<Record<number, string>> = {
 export function verdictOf({ phase, answer }: Answer, accepted: number): Verdict {
   // RFC 5321 §4.2.5: after the content was sent, only the same host can know what became of it.
   if (isLoss(answer)) return phase === "final" ? "deferred" : "elsewhere";
-  if (answer.code < 400) return phase === "final" ? "done" : "elsewhere";
+  if (isTaken({ phase, answer })) return "done";
+  if (answer.code < 400) return phase === "final" ? "deferred" : "elsewhere";
   if (phase === "rcpt" && accepted > 0 && isTooManyRecipients(answer)) return "again";
   if (answer.code >= 500) return "failed";
   return "elsewhere";
+}
+
+/** The remote has the message: only 2yz to its end says so. */
+function isTaken({ phase, answer }: Answer): boolean {
+  return phase === "final" && !isLoss(answer) && answer.code < 300;
 }
 
 /** RFC 5321 §4.5.3.1.10: 452 (or, from old servers, 552) after so many recipients; send the rest anew. */
@@ -109,7 +123,9 @@ export function outcomeOf(
     return { recipient, result: "deferred", status: LOST_STATUS[phase], text: answer.reason, remoteMta };
   }
   const { code, status, text } = answer;
-  if (code < 400) return { recipient, result: successOf(traits), status, text, remoteMta };
+  if (isTaken({ phase, answer })) return { recipient, result: successOf(traits), status, text, remoteMta };
+  // RFC 5321 §4.3.2: neither success nor failure where it stands. Who does not refuse has not taken the message.
+  if (code < 400) return { recipient, result: "deferred", status: "4.5.0", text, remoteMta };
   if (isTooManyRecipients(answer)) {
     return { recipient, result: "deferred", status: "4.5.3", text, remoteMta };
   }

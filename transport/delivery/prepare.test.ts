@@ -28,7 +28,7 @@ async function prepared(
   return {
     mail,
     rcpts,
-    header: latin1(header),
+    header,
     body: text,
     refused: result.refused.map(({ address }) => address.localPart),
   };

@@ -7,7 +7,7 @@
  * @module
  */
 import { formatAddress, formatPath } from "../../mail/address.ts";
-import { formatHeader, type HeaderField } from "../../mail/header.ts";
+import { formatHeader } from "../../mail/header.ts";
 import type { Body, Message, Recipient } from "../../mail/message.ts";
 import { type ContentRefusal, canName, type FittedContent, fitContent } from "./content.ts";
 import { withReturnPath } from "./return-path.ts";
@@ -41,20 +41,33 @@ export const utf8Refusal: ContentRefusal = {
   elsewhere: true,
 };
 
-/** Fits message and envelope to the host. */
-export async function prepare(job: PrepareJob, host: HostTraits): Promise<Prepared | ContentRefusal> {
+/** Fits message and envelope to the host; at once, unless a body must be read to be converted. */
+export function prepare(
+  job: PrepareJob,
+  host: HostTraits,
+): Prepared | ContentRefusal | Promise<Prepared | ContentRefusal> {
   const { message } = job;
   const { extensions } = host;
   const early = refuseEnvelope(message, host);
   if (early !== undefined) return early;
-  const recipients = job.recipients.filter(({ address }) => canName(address, extensions));
-  const refused = job.recipients.filter(({ address }) => !canName(address, extensions));
-  const content = await fitContent({ ...job, recipients }, extensions);
-  if (content.kind === "refused") return content;
+  const [recipients, refused] = byName(job.recipients, extensions);
+  const content = fitContent({ message, recipients, readBody: job.readBody }, extensions);
+  const finish = (fitted: FittedContent | ContentRefusal) =>
+    fitted.kind === "refused" ? fitted : transactionOf({ message, recipients, refused }, fitted, host);
+  return content instanceof Promise ? content.then(finish) : finish(content);
+}
+
+type Told = Pick<Prepared, "recipients" | "refused"> & { readonly message: Message };
+
+function transactionOf(
+  { message, recipients, refused }: Told,
+  content: FittedContent,
+  host: HostTraits,
+): Prepared | ContentRefusal {
   const { envelope } = message;
-  const header = headerOctets(
-    host.lmtp ? withReturnPath({ header: content.header, envelope }) : content.header,
-  );
+  const { extensions } = host;
+  const fields = host.lmtp ? withReturnPath({ header: content.header, envelope }) : content.header;
+  const header = `${formatHeader(fields)}\r\n`;
   const size = header.length + content.bodySize;
   // RFC 1870 §4: 0 or nothing is no fixed limit.
   const limit = Number(extensions.get("SIZE") ?? 0);
@@ -73,6 +86,16 @@ export async function prepare(job: PrepareJob, host: HostTraits): Promise<Prepar
       chunkSize: content.bodyType === "BINARYMIME" ? size : undefined,
     },
   };
+}
+
+/** Those that the host can be told of, and those it can't. */
+function byName(
+  all: readonly Recipient[],
+  extensions: ReadonlyMap<string, string>,
+): readonly [readonly Recipient[], readonly Recipient[]] {
+  const can = ({ address }: Recipient) => canName(address, extensions);
+  if (all.every(can)) return [all, []];
+  return [all.filter(can), all.filter((recipient) => !can(recipient))];
 }
 
 function refuseEnvelope(
@@ -132,8 +155,4 @@ export function xtext(text: string): string {
     const octet = char.charCodeAt(0).toString(16).toUpperCase();
     return `+${octet.padStart(2, "0")}`;
   });
-}
-
-function headerOctets(header: readonly HeaderField[]): Uint8Array {
-  return Buffer.from(`${formatHeader(header)}\r\n`, "latin1");
 }

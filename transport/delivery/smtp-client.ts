@@ -1,61 +1,27 @@
 /**
- * SmtpClient: one SMTP or LMTP session out. The only file that knows nodemailer's SMTPConnection inside.
+ * SmtpClient: one SMTP or LMTP session out.
  *
- * nodemailer connects, reads replies, upgrades to TLS and authenticates. Its send() is not used: it knows one
- * NOTIFY and ORCPT for all recipients, drops the replies of accepted ones, and has no SMTPUTF8 switch
- * (docs/decisions/0060). `transaction.ts` speaks MAIL, RCPT and DATA over ask(), expect() and write().
- * Nothing here rejects: an answer is a RemoteReply or a Loss.
+ * nodemailer opens the session (smtp-session.ts); from then on commands, replies and content are ours: its send()
+ * knows one NOTIFY and ORCPT for all recipients, drops the replies of accepted ones, and has no SMTPUTF8 switch
+ * (docs/decisions/0060), and its reading costs a turn of the event loop a reply. `transaction.ts` speaks MAIL, RCPT
+ * and DATA over askAll(), expect() and write(). Nothing here rejects: an answer is a RemoteReply or a Loss.
  *
  * @module
  */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import SMTPConnection from "nodemailer/lib/smtp-connection";
-import type { Logger } from "../../lib/log.ts";
 import type { ClientOptions, OpenFailure } from "./client-options.ts";
 import { Deadline } from "./deadline.ts";
 import { clean, type Loss, type Phase, parseRemoteReply, type RemoteReply } from "./outcome.ts";
+import { ReplyReader } from "./reply-reader.ts";
+import { logDialogue, makeSession, type Session, type SessionError } from "./smtp-session.ts";
 
+/** Replies that one caller waits for, in order. */
 interface Waiting {
-  readonly resolve: (answer: RemoteReply | Loss) => void;
+  readonly answers: (RemoteReply | Loss)[];
+  readonly wanted: number;
   readonly timeoutMs: number;
-}
-
-interface SessionError extends Error {
-  readonly code?: string;
-  readonly originalCode?: string;
-  readonly response?: string;
-  readonly command?: string;
-  readonly timeoutType?: string;
-}
-
-/** What we lean on inside nodemailer 10.6.0; smtp-client.test.ts fails when an upgrade changes it. */
-class Session extends SMTPConnection {
-  declare _responseActions: ((line: string) => void)[];
-  /** Complete replies not yet handed out. */
-  declare _responseQueue: string[];
-  declare _sendCommand: (line: string) => void;
-  declare _supportedExtensions: string[];
-  declare _ehloLines: string[];
-  /** The EHLO reply while STARTTLS is under way, else false. */
-  declare _plaintextEhlo: string | false;
-  readonly extensions = new Map<string, string>();
-
-  /** Instead of nodemailer's, which also finds extensions in the host name of the first line (RFC 5321 §4.1.1.1). */
-  _parseEhloExtensions(reply: string): void {
-    // RFC 3207 §4.2: what was said before TLS is forgotten.
-    this.extensions.clear();
-    this._ehloLines = reply
-      .split(/\r?\n/)
-      .slice(1)
-      .map((line) => line.slice(4).trim());
-    for (const line of this._ehloLines) {
-      const [keyword = "", ...parameters] = line.split(/[ =]+/);
-      if (keyword !== "") this.extensions.set(keyword.toUpperCase(), parameters.join(" "));
-    }
-    this._supportedExtensions = [...this.extensions.keys()];
-    this.allowsAuth = this.extensions.has("AUTH");
-  }
+  readonly resolve: (answers: readonly (RemoteReply | Loss)[]) => void;
 }
 
 /** Connects, greets, upgrades, authenticates. */
@@ -63,7 +29,10 @@ export async function openClient(options: ClientOptions): Promise<SmtpClient | O
   const client = new SmtpClient(options);
   options.onMade?.(client);
   const failure = (await client.connect()) ?? (await client.authenticate());
-  if (failure === undefined) return client;
+  if (failure === undefined) {
+    client.takeOver();
+    return client;
+  }
   client.close();
   return failure;
 }
@@ -75,42 +44,23 @@ export class SmtpClient {
   /** Called once when the connection is gone. */
   onLost: (() => void) | undefined;
   readonly #session: Session;
-  readonly #waiting: Waiting[] = [];
+  readonly #replies = new ReplyReader();
+  #waiting: Waiting[] = [];
+  #lastReply = "";
   #failure: SessionError | undefined;
   #loss: Loss | undefined;
   #wake: (() => void) | undefined;
   readonly #deadline: Deadline;
   #authenticating = false;
+  #isClosing = false;
+  #tls: string | undefined;
 
   constructor(options: ClientOptions) {
     this.options = options;
-    const { tls, timeouts, protocolLog } = options;
     this.#deadline = new Deadline(options.clock, () => this.#expire());
-    this.#session = new Session({
-      host: options.address,
-      port: options.port,
-      name: options.name,
-      lmtp: options.lmtp,
-      secure: tls.implicit,
-      ignoreTLS: tls.use === "never",
-      requireTLS: tls.use === "always",
-      opportunisticTLS: tls.use === "if offered",
-      tls: tls.options,
-      connectionTimeout: timeouts.connectMs,
-      greetingTimeout: timeouts.connectMs,
-      // A backstop; the deadline below is the rule.
-      socketTimeout: Math.max(timeouts.replyMs, timeouts.finalMs) + 60_000,
-      socketCloseTimeout: 1000,
-      maxResponseSize: 64 * 1024,
-      logger:
-        protocolLog === undefined
-          ? false
-          : protocolLogger(protocolLog, options.address, () => this.#authenticating),
-      transactionLog: protocolLog !== undefined,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-    });
+    this.#session = makeSession(options, () => this.#authenticating);
     this.#session.on("error", (error: SessionError) => this.#lose(error));
-    this.#session.on("end", () => this.#lose(undefined));
+    this.#session.on("end", () => this.#lose(this.#isClosing ? undefined : this.#unexpectedEnd()));
   }
 
   get extensions(): ReadonlyMap<string, string> {
@@ -123,9 +73,14 @@ export class SmtpClient {
 
   /** "TLSv1.3 TLS_AES_256_GCM_SHA384", or undefined in clear text. */
   get tls(): string | undefined {
-    if (!this.#session.secure) return undefined;
-    const socket = this.#socket as TLSSocket;
-    return `${socket.getProtocol()} ${socket.getCipher().name}`;
+    return this.#tls;
+  }
+
+  /** Replies that are waited for and have not come. */
+  get awaited(): number {
+    let left = 0;
+    for (const { wanted, answers } of this.#waiting) left += wanted - answers.length;
+    return left;
   }
 
   async connect(): Promise<OpenFailure | undefined> {
@@ -170,29 +125,44 @@ export class SmtpClient {
     return { phase: "auth", answer: reply ?? { lost: true, reason: "authentication failed" } };
   }
 
-  /** Sends one command and awaits its reply; several may be under way (RFC 2920). */
-  ask(command: string): Promise<RemoteReply | Loss> {
-    const answer = this.expect(this.options.timeouts.replyMs);
-    if (this.#loss === undefined) this.#session._sendCommand(command);
-    return answer;
+  /** From here on nodemailer only watches over the socket's end. */
+  takeOver(): void {
+    const { _responseQueue, _remainder, _onSocketData, secure } = this.#session;
+    if (_responseQueue.length > 0 || _remainder !== "") {
+      this.#stray();
+      return;
+    }
+    const socket = this.#socket;
+    socket.off("data", _onSocketData);
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    // Time is the deadline's from now on.
+    socket.setTimeout(0);
+    if (!secure) return;
+    const tls = socket as TLSSocket;
+    this.#tls = `${tls.getProtocol()} ${tls.getCipher().name}`;
   }
 
-  /** The next reply nobody else waits for. */
-  expect(timeoutMs: number): Promise<RemoteReply | Loss> {
-    this.#refuseStray();
-    if (this.#loss !== undefined) return Promise.resolve(this.#loss);
+  /** Sends one command and awaits its reply. */
+  async ask(command: string): Promise<RemoteReply | Loss> {
+    const [answer] = await this.askAll([command]);
+    return answer as RemoteReply | Loss;
+  }
+
+  /** Sends commands in one write and awaits a reply to each (RFC 2920). */
+  askAll(commands: readonly string[]): Promise<readonly (RemoteReply | Loss)[]> {
+    const answers = this.expect(commands.length, this.options.timeouts.replyMs);
+    this.#send(commands);
+    return answers;
+  }
+
+  /** The next replies nobody else waits for; each in its time. */
+  expect(wanted: number, timeoutMs: number): Promise<readonly (RemoteReply | Loss)[]> {
+    const loss = this.#loss;
+    if (loss !== undefined) return Promise.resolve(Array.from({ length: wanted }, () => loss));
     return new Promise((resolve) => {
-      this.#waiting.push({ resolve, timeoutMs });
+      this.#waiting.push({ answers: [], wanted, timeoutMs, resolve });
       this.#deadline.set(timeoutMs);
-      this.#session._responseActions.push((line) => this.#answer(line));
     });
-  }
-
-  /** A reply that came before its command would shift all that follow: an acceptance could be taken for another's. */
-  #refuseStray(): void {
-    if (this.#waiting.length > 0 || this.#session._responseQueue.length === 0) return;
-    this.#lose(new Error("a reply came that was not asked for"));
-    this.close();
   }
 
   cork(): void {
@@ -227,14 +197,15 @@ export class SmtpClient {
   /** QUIT, and closes when answered or after 5 s. */
   async quit(): Promise<void> {
     if (this.#loss !== undefined) return;
-    const answer = this.expect(5000);
-    this.#session._sendCommand("QUIT");
+    const answer = this.expect(1, 5000);
+    this.#send(["QUIT"]);
     await answer;
     this.close();
   }
 
   /** Closes at once. */
   close(): void {
+    this.#isClosing = true;
     this.#session.close();
     this.#lose(undefined);
   }
@@ -243,34 +214,87 @@ export class SmtpClient {
     return this.#session._socket as Socket;
   }
 
-  #answer(line: string): void {
-    const waiting = this.#waiting.shift();
-    const reply = parseRemoteReply(line);
+  #send(commands: readonly string[]): void {
+    if (this.#loss !== undefined) return;
+    const { address, protocolLog } = this.options;
+    if (protocolLog !== undefined)
+      for (const command of commands) logDialogue(protocolLog, address, "client", command);
+    this.#socket.write(`${commands.join("\r\n")}\r\n`);
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#loss !== undefined) return;
+    const replies = this.#replies.feed(chunk);
+    if (replies === undefined) this.#fail(new Error("a reply is too long"));
+    for (const reply of replies ?? []) {
+      if (this.#loss !== undefined) return;
+      this.#answer(reply);
+    }
+  }
+
+  #answer(raw: string): void {
+    const { address, protocolLog } = this.options;
+    this.#lastReply = raw;
+    if (protocolLog !== undefined) logDialogue(protocolLog, address, "server", raw);
+    const reply = parseRemoteReply(raw);
+    const waiting = this.#waiting[0];
+    // RFC 5321 §3.8: a server that closes may say so at any time.
+    if (waiting === undefined) {
+      if (reply?.code === 421) this.close();
+      else this.#stray();
+      return;
+    }
+    waiting.answers.push(reply ?? { lost: true, reason: `garbled reply: ${clean(raw)}` });
+    if (waiting.answers.length === waiting.wanted) {
+      this.#waiting.shift();
+      waiting.resolve(waiting.answers);
+    }
     const next = this.#waiting[0];
     if (next === undefined) this.#deadline.clear();
     else this.#deadline.set(next.timeoutMs);
-    waiting?.resolve(reply ?? { lost: true, reason: `garbled reply: ${clean(line)}` });
-    if (reply === undefined) this.close();
+    if (reply === undefined || reply.code === 421) this.close();
+  }
+
+  /** A reply that came before its command would shift all that follow: an acceptance could be taken for another's. */
+  #stray(): void {
+    this.#fail(new Error("a reply came that was not asked for"));
+  }
+
+  #fail(error: SessionError): void {
+    this.#lose(error);
+    this.close();
   }
 
   #lose(error: SessionError | undefined): void {
     if (this.#loss !== undefined) return;
     this.#failure = error;
-    this.#loss = { lost: true, reason: this.#reasonOf(error) };
+    const loss: Loss = { lost: true, reason: this.#reasonOf(error) };
+    this.#loss = loss;
     this.#deadline.stop();
-    for (const { resolve } of this.#waiting.splice(0)) resolve(this.#loss);
+    for (const { answers, wanted, resolve } of this.#waiting.splice(0)) {
+      while (answers.length < wanted) answers.push(loss);
+      resolve(answers);
+    }
     this.#wake?.();
     this.onLost?.();
   }
 
+  /** Closed by the peer; undefined: nobody waited for it. */
+  #unexpectedEnd(): SessionError | undefined {
+    const { rest } = this.#replies;
+    const isRefusal = /^[45]\d\d[ -]/.test(rest);
+    if (isRefusal) this.#lastReply = rest;
+    if (this.#waiting.length === 0) return undefined;
+    return new Error(`Connection closed unexpectedly${isRefusal ? `: ${rest}` : ""}`);
+  }
+
   #expire(): void {
-    this.#lose(Object.assign(new Error("no answer in time"), { timeoutType: "REPLY_TIMEOUT" }));
-    this.close();
+    this.#fail(Object.assign(new Error("no answer in time"), { timeoutType: "REPLY_TIMEOUT" }));
   }
 
   #reasonOf(error: SessionError | undefined): string {
     if (error?.timeoutType !== undefined) return clean(error.message);
-    const last = this.#session.lastServerResponse;
+    const last = this.#lastReply === "" ? this.#session.lastServerResponse : this.#lastReply;
     if (typeof last === "string" && last.startsWith("421")) return clean(last);
     if (error === undefined) return "connection closed";
     const cause = error.originalCode === undefined ? "" : ` (${error.originalCode})`;
@@ -296,15 +320,4 @@ export class SmtpClient {
       ? "ehlo"
       : "greeting";
   }
-}
-
-/** nodemailer's logger: the dialogue alone. It hides passwords itself; while authenticating we hide the rest too. */
-function protocolLogger(log: Logger, remote: string, isSecret: () => boolean) {
-  const quiet = () => {};
-  const debug = ({ tnx }: { tnx?: string }, text: string) => {
-    if (tnx !== "client" && tnx !== "server") return;
-    const line = tnx === "client" && isSecret() ? "AUTH [hidden]" : clean(text);
-    log.info({ remote, from: tnx, line }, "smtp dialogue");
-  };
-  return { trace: quiet, debug, info: quiet, warn: quiet, error: quiet, fatal: quiet, level: quiet };
 }

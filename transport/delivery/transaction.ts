@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { bdatWriter, type ContentWriter, dataWriter } from "./content-writer.ts";
+import { bdatWriter, type ContentWriter, dataWriter, wholeData } from "./content-writer.ts";
 import { type Answer, isLoss, type Loss, type RemoteReply } from "./outcome.ts";
 import type { SmtpClient } from "./smtp-client.ts";
 
@@ -15,8 +15,8 @@ export interface Transaction {
   readonly mail: string;
   /** What follows "RCPT TO:", one a recipient. */
   readonly rcpts: readonly string[];
-  /** The header block with its blank line. */
-  readonly header: Uint8Array;
+  /** The header block with its blank line: octets in a latin1 string. */
+  readonly header: string;
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
   /** Octets of header and body, when the content goes as one BDAT chunk (RFC 3030); undefined: by DATA. */
   readonly chunkSize?: number | undefined;
@@ -48,22 +48,28 @@ export async function transact(client: SmtpClient, transaction: Transaction): Pr
     return { answers: early, accepted: countAccepted(envelope), clean: false };
   }
   const accepted = countAccepted(envelope);
-  const finals = expectFinals(client, accepted);
-  const complete = await sendContent(client, transaction, finals[0]);
-  if (complete) client.wait(client.options.timeouts.finalMs);
+  const { lmtp, timeouts } = client.options;
+  // RFC 2033 §4.2: one reply for each accepted recipient, in order.
+  const wanted = lmtp ? accepted : 1;
+  const finals = client.expect(wanted, timeouts.finalMs);
+  const complete = await sendContent(client, transaction, wanted);
+  if (complete) client.wait(timeouts.finalMs);
   else client.close();
-  const replies = (await Promise.all(finals)).map((reply) => (complete ? reply : refusalOrLoss(reply)));
+  const replies = complete ? await finals : (await finals).map(refusalOrLoss);
   return { answers: mergeFinals(envelope, replies), accepted, clean: client.lost === undefined };
 }
 
 /** RFC 2920 §3.1: the whole envelope in one go; DATA must come last in its group. */
 async function sendPipelined(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
-  client.cork();
-  const first = client.ask(`MAIL FROM:${transaction.mail}`);
-  const rest = transaction.rcpts.map((rcpt) => client.ask(`RCPT TO:${rcpt}`));
-  const data = transaction.chunkSize === undefined ? client.ask("DATA") : undefined;
-  client.uncork();
-  return { mail: await first, rcpts: await Promise.all(rest), data: await data };
+  const { mail, rcpts, chunkSize } = transaction;
+  const commands = [`MAIL FROM:${mail}`, ...rcpts.map((rcpt) => `RCPT TO:${rcpt}`)];
+  if (chunkSize === undefined) commands.push("DATA");
+  const replies = await client.askAll(commands);
+  return {
+    mail: replies[0] as RemoteReply | Loss,
+    rcpts: replies.slice(1, rcpts.length + 1),
+    data: chunkSize === undefined ? replies.at(-1) : undefined,
+  };
 }
 
 async function sendStepwise(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
@@ -96,7 +102,8 @@ function envelopeFailure(
 async function leaveData(client: SmtpClient, { mail, rcpts, data }: EnvelopeAnswers): Promise<void> {
   if (data === undefined || isLoss(data) || data.code >= 400) return;
   // One that took DATA without a sender, or answered it with 250, can't be trusted with an empty message.
-  if (!isAccepted(mail) || rcpts.some(isAccepted) || data.code !== 354) return client.close();
+  const refusedAll = rcpts.every((reply) => !isLoss(reply) && reply.code >= 400);
+  if (!isAccepted(mail) || !refusedAll || data.code !== 354) return client.close();
   await client.ask(".");
 }
 
@@ -106,58 +113,67 @@ function refusalOrLoss(reply: RemoteReply | Loss): RemoteReply | Loss {
   return { lost: true, reason: `final reply before the end of the content: ${reply.text}` };
 }
 
-function expectFinals(client: SmtpClient, accepted: number): Promise<RemoteReply | Loss>[] {
-  const { lmtp, timeouts } = client.options;
-  // RFC 2033 §4.2: one reply for each accepted recipient, in order.
-  return Array.from({ length: lmtp ? accepted : 1 }, () => client.expect(timeouts.finalMs));
-}
-
 /** True: all of it was written. False: the remote answered or left before the end. */
-async function sendContent(
-  client: SmtpClient,
-  { header, body, chunkSize }: Transaction,
-  firstFinal: Promise<RemoteReply | Loss> | undefined,
-): Promise<boolean> {
-  const writer = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
-  if (!(body instanceof Uint8Array)) return await streamContent(client, { header, body, writer }, firstFinal);
-  client.cork();
-  client.write(writer.begin());
-  client.write(writer.write(header));
-  client.write(writer.write(body));
-  client.write(writer.end());
-  client.uncork();
+async function sendContent(client: SmtpClient, transaction: Transaction, finals: number): Promise<boolean> {
+  const { header, body, chunkSize } = transaction;
+  if (!(body instanceof Uint8Array)) return await streamContent(client, { header, body, chunkSize }, finals);
+  if (chunkSize === undefined) {
+    client.write(wholeData(header, body));
+    return true;
+  }
+  const writer = bdatWriter(chunkSize);
+  const parts = [
+    writer.begin(),
+    writer.write(Buffer.from(header, "latin1")),
+    writer.write(body),
+    writer.end(),
+  ];
+  void writeAll(client, parts);
   return true;
 }
 
 interface StreamedContent {
-  readonly header: Uint8Array;
+  readonly header: string;
   readonly body: AsyncIterable<Uint8Array>;
-  readonly writer: ContentWriter;
+  readonly chunkSize: number | undefined;
 }
 
 async function streamContent(
   client: SmtpClient,
-  { header, body, writer }: StreamedContent,
-  firstFinal: Promise<RemoteReply | Loss> | undefined,
+  { header, body, chunkSize }: StreamedContent,
+  finals: number,
 ): Promise<boolean> {
-  let early = false;
-  void firstFinal?.then(() => {
-    early = true;
-  });
+  const writer: ContentWriter = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
+  // A chunk goes out with what stands around it: header, chunk and end of a body that is one chunk are one write.
+  let ready: Uint8Array[] = [writer.begin(), writer.write(Buffer.from(header, "latin1"))];
+  let holdsChunk = false;
   try {
-    client.write(writer.begin());
-    await client.write(writer.write(header));
     for await (const chunk of body) {
-      await client.write(writer.write(chunk));
-      if (early) return false;
+      if (holdsChunk) {
+        await writeAll(client, ready);
+        ready = [];
+      }
+      if (client.awaited < finals) return false;
+      ready.push(writer.write(chunk));
+      holdsChunk = true;
     }
-    client.write(writer.end());
+    ready.push(writer.end());
+    void writeAll(client, ready);
   } catch (error) {
     // Without its end the remote must drop what it has (RFC 5321 §4.1.1.4).
     client.close();
     throw error;
   }
   return true;
+}
+
+/** Hands all of it to the socket at once; a promise when that is full. */
+function writeAll(client: SmtpClient, parts: readonly Uint8Array[]): Promise<void> | undefined {
+  let full: Promise<void> | undefined;
+  client.cork();
+  for (const part of parts) if (part.length > 0) full = client.write(part) ?? full;
+  client.uncork();
+  return full;
 }
 
 function mergeFinals({ rcpts }: EnvelopeAnswers, finals: readonly (RemoteReply | Loss)[]): Answer[] {
