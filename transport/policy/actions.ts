@@ -6,20 +6,20 @@ import { HtmlText } from "../../mail/html-text.ts";
 import type { Recipient } from "../../mail/message.ts";
 import { addAddressTo, prependSubject } from "../../mail/subject.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
-import { type WorkingCopy, type WorkingRecipient, withEdit } from "./copy.ts";
+import { type Receiving, type WorkingCopy, type WorkingRecipient, withEdit } from "./copy.ts";
 import type { ContentEdit } from "./mod.ts";
 
 type Actions = RuleEntry["actions"];
 type ActionName = keyof Actions;
 
-/** `receiving`: keys of everybody who gets the message already; an address is not added twice. */
-export type Action = (copy: WorkingCopy, receiving: ReadonlySet<string>) => WorkingCopy;
+/** `receiving`: everybody who gets the message already; an address is not added twice. */
+export type Action = (copy: WorkingCopy, receiving: Receiving) => WorkingCopy;
 
 export interface CompiledActions {
   readonly names: readonly string[];
   readonly logEventText: string | undefined;
   /** The copies that come of one: it, and where its fate is not delivery, one for those whom the rule added. */
-  run(copy: WorkingCopy, receiving: ReadonlySet<string>): WorkingCopy[];
+  run(copy: WorkingCopy, receiving: Receiving): WorkingCopy[];
 }
 
 type ActionFactories = {

@@ -52,6 +52,30 @@ export function receivers(copies: readonly WorkingCopy[]): Recipient[] {
     .flatMap(({ recipients }) => recipients.map(({ recipient }) => recipient));
 }
 
+/** Who gets the message so far, by address; looked up by few actions, so listed when one asks. */
+export interface Receiving {
+  has(key: string): boolean;
+  add(recipients: readonly WorkingRecipient[]): void;
+}
+
+export function receivingNow(copies: readonly WorkingCopy[]): Receiving {
+  const added: WorkingRecipient[] = [];
+  let keys: Set<string> | undefined;
+  return {
+    has(key) {
+      if (keys === undefined) {
+        const all = [...receivers(copies), ...added.map(({ recipient }) => recipient)];
+        keys = new Set(all.map(({ address }) => addressKey(address)));
+      }
+      return keys.has(key);
+    },
+    add(recipients) {
+      if (keys === undefined) added.push(...recipients);
+      else for (const { recipient } of recipients) keys.add(addressKey(recipient.address));
+    },
+  };
+}
+
 /** What the rules decided, with equal copies made one. */
 export function finishCopies(copies: readonly WorkingCopy[]): PolicyCopy[] {
   const finished = new Map<string, PolicyCopy>();

@@ -60,6 +60,9 @@ function summarize(
   released: Levels,
   predicates: readonly PredicateResult[],
 ): Judgement {
+  if (typeof holds === "number" && typeof released === "number") {
+    return summarizeAlike(recipients, holds, released, predicates);
+  }
   const levelOf = (index: number) => Math.min(levelAt(holds, index), 2 - levelAt(released, index));
   const matched = recipients.filter((_, index) => levelOf(index) === 2);
   const unknown = recipients.filter((_, index) => levelOf(index) === 1);
@@ -68,12 +71,40 @@ function summarize(
   );
   const firstUnknown = recipients.findIndex((_, index) => levelOf(index) === 1);
   const ofExceptions = levelAt(holds, firstUnknown) === 2;
-  const cause = predicates.find(
-    ({ predicate, result }) =>
-      firstUnknown >= 0 && result === "unknown" && predicate.startsWith("exceptions.") === ofExceptions,
-  );
+  const cause = firstUnknown >= 0 ? findCause(predicates, ofExceptions) : undefined;
   const outcome = outcomeOf(matched, unknown, excepted);
   return { outcome, matched, unknown, released: excepted, predicates, cause };
+}
+
+/** All recipients fare alike, as they mostly do. */
+function summarizeAlike(
+  recipients: readonly Recipient[],
+  holds: number,
+  released: number,
+  predicates: readonly PredicateResult[],
+): Judgement {
+  const level = Math.min(holds, 2 - released);
+  const matched = level === 2 ? recipients : [];
+  const unknown = level === 1 ? recipients : [];
+  const excepted = holds > 0 && released === 2 ? recipients : [];
+  const cause = level === 1 ? findCause(predicates, holds === 2) : undefined;
+  return {
+    outcome: outcomeOf(matched, unknown, excepted),
+    matched,
+    unknown,
+    released: excepted,
+    predicates,
+    cause,
+  };
+}
+
+function findCause(
+  predicates: readonly PredicateResult[],
+  ofExceptions: boolean,
+): PredicateResult | undefined {
+  return predicates.find(
+    ({ predicate, result }) => result === "unknown" && predicate.startsWith("exceptions.") === ofExceptions,
+  );
 }
 
 function outcomeOf(
@@ -89,16 +120,21 @@ function outcomeOf(
 /** Runs predicates and keeps what each of them said. */
 function createTrial(view: MessageView, recipients: readonly Recipient[], explain: boolean) {
   const results: PredicateResult[] = [];
+  const [first, second] = recipients;
   const tryOne = (predicate: Predicate): Levels => {
-    const [first] = recipients;
     if (first === undefined) return 0;
-    if (!predicate.perRecipient) return record(predicate, [predicate.test(view, first)])[0] ?? 0;
-    return record(
-      predicate,
-      recipients.map((recipient) => predicate.test(view, recipient)),
-    );
+    const { name, perRecipient } = predicate;
+    if (perRecipient && second !== undefined) {
+      return recordAll(
+        name,
+        recipients.map((recipient) => predicate.test(view, recipient)),
+      );
+    }
+    const { result, evidence } = predicate.test(view, first);
+    results.push({ predicate: name, result, evidence });
+    return LEVEL[result];
   };
-  const record = ({ name }: Predicate, verdicts: readonly Verdict[]): Uint8Array => {
+  const recordAll = (name: string, verdicts: readonly Verdict[]): Uint8Array => {
     const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
     const best = levels.reduce((a, b) => Math.max(a, b), 0);
     const deciding = verdicts.find(({ result }) => LEVEL[result] === best);

@@ -6,10 +6,9 @@
  *
  * @module
  */
-import { addressKey } from "../../mail/address.ts";
 import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
-import { finishCopies, firstCopy, isOpen, receivers, type WorkingCopy } from "./copy.ts";
+import { finishCopies, firstCopy, isOpen, receivers, receivingNow, type WorkingCopy } from "./copy.ts";
 import { type Judgement, judgeRule } from "./judge.ts";
 import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
 import type { CompiledRule, StoredRule } from "./rule.ts";
@@ -136,6 +135,7 @@ function sameViews(before: readonly ViewedCopy[], after: readonly ViewedCopy[]):
 /** The list of before when it holds the same, in any order. */
 function sameRecipients(fresh: readonly Recipient[], [view]: readonly MessageView[]): readonly Recipient[] {
   const old = view?.allRecipients ?? [];
+  if (fresh.length === old.length && fresh.every((recipient, index) => recipient === old[index])) return old;
   const known = new Set(old);
   return fresh.length === old.length && fresh.every((recipient) => known.has(recipient)) ? old : fresh;
 }
@@ -150,19 +150,27 @@ function actOnCopies(
   viewed: readonly ViewedCopy[],
   judgements: readonly Judgement[],
 ): WorkingCopy[] {
-  const copies = viewed.map(({ copy }) => copy);
-  const receiving = new Set(receivers(copies).map(({ address }) => addressKey(address)));
-  return copies.flatMap((copy, index) => {
-    const matched = new Set(judgements[index]?.matched);
-    if (matched.size === 0) return [copy];
-    const split = copy.recipients.filter(({ recipient }) => matched.has(recipient));
-    const rest = copy.recipients.filter(({ recipient }) => !matched.has(recipient));
-    const acted = rule.actions.run({ ...copy, recipients: split }, receiving);
-    for (const { recipients } of acted) {
-      for (const { recipient } of recipients) receiving.add(addressKey(recipient.address));
-    }
-    return rest.length === 0 ? acted : [...acted, { ...copy, recipients: rest }];
+  const receiving = receivingNow(viewed.map(({ copy }) => copy));
+  return viewed.flatMap(({ copy }, index) => {
+    const { matched = [] } = judgements[index] ?? {};
+    if (matched.length === 0) return [copy];
+    const [split, rest] = splitCopy(copy, matched);
+    const acted = rule.actions.run(split, receiving);
+    for (const { recipients } of acted) if (recipients !== split.recipients) receiving.add(recipients);
+    return rest === undefined ? acted : [...acted, rest];
   });
+}
+
+/** The copy of those who matched, and that of the others. */
+function splitCopy(
+  copy: WorkingCopy,
+  matched: readonly Recipient[],
+): readonly [WorkingCopy, WorkingCopy | undefined] {
+  if (matched.length === copy.recipients.length) return [copy, undefined];
+  const chosen = new Set(matched);
+  const split = copy.recipients.filter(({ recipient }) => chosen.has(recipient));
+  const rest = copy.recipients.filter(({ recipient }) => !chosen.has(recipient));
+  return [{ ...copy, recipients: split }, rest.length === 0 ? undefined : { ...copy, recipients: rest }];
 }
 
 /** Tried again as without `explain`, which also tries predicates that do not matter. */

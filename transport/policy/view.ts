@@ -104,8 +104,8 @@ class View implements MessageView {
     this.#count = before === undefined ? { views: 0 } : before.#count;
     this.#versions = before === undefined ? new Int32Array(ASPECTS) : before.#versions.slice();
     const number = this.#count.views++;
-    for (let aspect = 0; aspect < ASPECTS; aspect++) {
-      if ((this.changed >> aspect) & 1) this.#versions[aspect] = number;
+    for (let aspect = 0, rest = this.changed; rest !== 0; aspect++, rest >>>= 1) {
+      if ((rest & 1) === 1) this.#versions[aspect] = number;
     }
   }
 

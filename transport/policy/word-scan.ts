@@ -8,6 +8,7 @@
  * @module
  */
 import { isWholeWord } from "./fold.ts";
+import { WordStarts } from "./word-starts.ts";
 
 export interface WordScan {
   readonly size: number;
@@ -56,6 +57,7 @@ class Automaton {
   #out = new Int32Array(FIRST_CAPACITY);
   /** Children of the root by character: every text comes by here all the time. */
   readonly #root = new Int32Array(0x10000);
+  readonly #starts = new WordStarts();
   #linksHold = true;
 
   get size(): number {
@@ -71,6 +73,7 @@ class Automaton {
     }
     if (this.#ends[node] !== NONE) return;
     this.#ends[node] = this.#strings.push(text) - 1;
+    this.#starts.add(text);
     this.#linksHold = false;
   }
 
@@ -81,6 +84,7 @@ class Automaton {
     const found = { words: new Set<string>(), literals: new Set<string>() };
     let node = 0;
     for (let at = 0; at < text.length; at++) {
+      if (node === 0) at = this.#starts.next(text, at);
       node = this.#step(node, text.charCodeAt(at));
       let end = this.#out[node] ?? 0;
       if (end === NONE) end = this.#link(node);
