@@ -25,6 +25,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   "transport/agents": { may: ["lib", "mail", "snapshot"] },
   "transport/queue": { may: ["lib", "mail", "snapshot"], packages: ["zod"] },
   "transport/delivery": { may: ["lib", "mail", "snapshot"], packages: ["nodemailer"] },
+  "transport/workers": { may: ["lib", "mail", "snapshot"] },
   "transport/categorizer": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },
   "transport/policy": { may: ["lib/diagnostics.ts", "mail", "snapshot"], pure: true },
   transport: { may: ["lib", "mail", "crds", "snapshot", "transport/*/mod.ts"] },
