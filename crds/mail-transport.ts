@@ -41,6 +41,15 @@ const Spec = z.strictObject({
     .describe(
       "Transport pods that the operator runs. A standalone transport is always one process and logs that it ignores more.",
     ),
+  workers: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe(
+      "Threads of a pod that take and deliver mail, each with a queue of its own: at most one for each CPU of the pod. A change restarts the pods. A standalone transport is told by --workers.",
+    ),
   allowedNamespaces: AllowedNamespaces.prefault({}).describe(
     "Namespaces whose objects may attach, by naming this transport and its namespace in transportRefs.",
   ),

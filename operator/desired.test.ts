@@ -158,6 +158,11 @@ describe("desiredObjects()", () => {
       holds: '"preStop":{"sleep":{"seconds":2}}',
     },
     {
+      name: "workers",
+      spec: { workers: 4 },
+      holds: '{"name":"POSTROOM_WORKERS","value":"4"}',
+    },
+    {
       name: "the process's own grace",
       spec: { terminationGracePeriod: "2m" },
       holds: '"args":["transport","--grace","112"]',
@@ -189,6 +194,11 @@ describe("desiredObjects()", () => {
     const spec = { podLabels: { team: "mail" }, nodeSelector: { disk: "fast" }, priorityClassName: "high" };
     const text = template({ transport: transport(spec) });
     expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe("877de4706a5727b0");
+  });
+
+  test("one worker, written or not, is no news to the pods", () => {
+    expect(template({ transport: transport({ workers: 1 }) })).toBe(template());
+    expect(template()).not.toContain("WORKERS");
   });
 
   test.each<{ name: string; spec: object; want: object }>([

@@ -95,6 +95,8 @@ function container({ metadata, spec }: Workload["transport"], image: string) {
       { name: "POSTROOM_TRANSPORT", value: metadata.name },
       fromField("POD_NAME", "metadata.name"),
       fromField("POD_NAMESPACE", "metadata.namespace"),
+      // One is what the process does by itself: existing pods stay as they are.
+      ...(spec.workers > 1 ? [{ name: "POSTROOM_WORKERS", value: String(spec.workers) }] : []),
     ],
     // Connectors' ports are not listed: a list that follows them would restart the pods, and it opens nothing.
     ports: [{ name: "http", containerPort: HTTP_PORT, protocol: "TCP" }],
