@@ -63,6 +63,18 @@ describe("parseIpRange()", () => {
     expect(parseIpRange(text)).toBeUndefined();
   });
 
+  test("four decimal parts are an address of four octets, and nothing else is", () => {
+    const part = fc.oneof(fc.nat(300).map(String), fc.constantFrom("00", "01", "", "1e1", " 1", "+1"));
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 3, maxLength: 5 }), (parts) => {
+        const isAddress =
+          parts.length === 4 && parts.every((text) => /^(0|[1-9]\d*)$/.test(text) && Number(text) < 256);
+        const value = parts.reduce((sum, text) => sum * 256n + BigInt(Number.parseInt(text, 10) || 0), 0n);
+        expect(parseIp(parts.join("."))).toEqual(isAddress ? { family: 4, value } : undefined);
+      }),
+    );
+  });
+
   test("a prefix holds exactly the addresses that share its bits", () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.ipV4(), fc.nat(32), (a, b, bits) => {

@@ -25,10 +25,27 @@ export function parseIpRange(text: string): IpRange | undefined {
 
 /** Parses one address; undefined: not one. */
 export function parseIp(text: string): IpAddress | undefined {
-  if (text.length > 64) return undefined;
+  const plain = parseFourParts(text);
+  if (plain !== undefined) return plain;
+  if (text.length < 2 || text.length > 64) return undefined;
   if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
   const address = ipaddr.process(text);
   return { family: address.kind() === "ipv4" ? 4 : 6, value: toBigInt(address.toByteArray()) };
+}
+
+const FOUR_PARTS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+
+/** The usual spelling, read at once; undefined: another one, or none. */
+function parseFourParts(text: string): IpAddress | undefined {
+  const parts = FOUR_PARTS.exec(text);
+  if (parts === null) return undefined;
+  let value = 0;
+  for (let at = 1; at <= 4; at++) {
+    const part = Number(parts[at]);
+    if (part > 255) return undefined;
+    value = value * 256 + part;
+  }
+  return { family: 4, value: BigInt(value) };
 }
 
 export function rangeContains(range: IpRange, address: IpAddress): boolean {
