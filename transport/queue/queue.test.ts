@@ -366,7 +366,7 @@ describe("bodies in the queue", () => {
     return await writer.finish();
   };
   const bodyFiles = () => readdirSync(join(directory, "bodies"));
-  const large = Buffer.alloc(100_000, "0123456789abcdef");
+  const large = Buffer.alloc(1_200_000, "0123456789abcdef");
 
   test("a shared body file goes with the last message", async () => {
     const body = await write(large);

@@ -85,6 +85,7 @@ async function openLocked(
     },
     await store.bodyFiles(),
   );
+  closers.push(() => bodies.close());
   const marks = openMarks(join(directory, "marks"));
   closers.push(() => marks.close());
   await countCrashes(store, readMarks(join(directory, "marks")), options);
