@@ -7,16 +7,16 @@
  * @module
  */
 import { addressKey } from "../../mail/address.ts";
-import { type IpAddress, type IpRange, parseIp, parseIpRange, rangeContains } from "../../mail/ip-range.ts";
+import { type IpAddress, parseIp } from "../../mail/ip-range.ts";
 import { type Reply, reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import { parseDuration } from "../../snapshot/schema.ts";
 import { addressKeys, isPostmaster } from "./addresses.ts";
 import type { Agent, AgentTools, SettingsOf, Verdict } from "./agent.ts";
+import { createIpList } from "./ip-list.ts";
 
 type Settings = SettingsOf<"connectionFilter">;
 type Provider = Settings["ipBlockListProviders"][number];
-type Entry = { readonly range: IpRange; readonly expiresAt: number };
 
 const BLOCKED = reply(550, "5.7.1", "Recipient not authorized, your IP has been blocked");
 const ON_BLOCK_LIST = "Recipient not authorized, your IP has been found on a block list";
@@ -26,26 +26,22 @@ export const connectionFilter: Agent<Settings> = {
   name: "Connection Filtering Agent",
   antispam: true,
   create(settings, tools) {
-    const allowed = parseEntries(settings.ipAllowList);
-    const blocked = parseEntries(settings.ipBlockList);
+    const allowed = createIpList(settings.ipAllowList);
+    const blocked = createIpList(settings.ipBlockList);
     const bypassed = addressKeys(settings.bypassedRecipients);
     const judged = new WeakMap<SmtpSession, Promise<Reply | undefined>>();
     /** The refusal of a client, found out once in a session. */
     const judge = (session: SmtpSession): Reply | undefined | Promise<Reply | undefined> => {
+      if (blocked(session.clientAddress, tools.now())) return BLOCKED;
+      if (settings.ipBlockListProviders.length === 0) return undefined;
       const address = parseIp(session.clientAddress);
       if (address === undefined) return undefined;
-      if (isListed(blocked, address, tools.now())) return BLOCKED;
-      if (settings.ipBlockListProviders.length === 0) return undefined;
       const pending = judged.get(session) ?? askProviders(settings, address, tools);
       judged.set(session, pending);
       return pending;
     };
     return {
-      exempts(clientAddress) {
-        if (allowed.length === 0) return false;
-        const address = parseIp(clientAddress);
-        return address !== undefined && isListed(allowed, address, tools.now());
-      },
+      exempts: (clientAddress) => allowed(clientAddress, tools.now()),
       onMail({ session }) {
         judge(session);
         return undefined;
@@ -123,18 +119,6 @@ async function isListedBy(
   } finally {
     stop.abort();
   }
-}
-
-function parseEntries(entries: Settings["ipBlockList"]): Entry[] {
-  return entries.flatMap(({ range: text, expires }) => {
-    const range = parseIpRange(text);
-    const expiresAt = expires === undefined ? Number.POSITIVE_INFINITY : Date.parse(expires);
-    return range === undefined ? [] : { range, expiresAt };
-  });
-}
-
-function isListed(entries: readonly Entry[], address: IpAddress, now: number): boolean {
-  return entries.some(({ range, expiresAt }) => now < expiresAt && rangeContains(range, address));
 }
 
 function toVerdict(refusal: Reply | undefined): Verdict {

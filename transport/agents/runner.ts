@@ -8,6 +8,7 @@ import { reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import type { Agent, AgentHandlers, AgentTransaction, Verdict } from "./agent.ts";
 import type { AgentChainOptions, AgentEvent } from "./chain.ts";
+import { EventLoopTurn, TURN_OVER } from "./event-loop-turn.ts";
 
 type Result = Verdict | Promise<Verdict>;
 
@@ -25,6 +26,8 @@ interface Subject {
   readonly sessionId: string;
   readonly messageId: string;
   readonly networkMessageId: string;
+  /** No anti-spam agent sees what comes from there; undefined: not asked yet. */
+  trusted: boolean | undefined;
 }
 
 interface Run {
@@ -43,6 +46,7 @@ export class AgentRunner {
   readonly #all: readonly AgentStep[];
   readonly #byEvent = new Map<AgentEvent, readonly AgentStep[]>();
   readonly #exempting: readonly AgentStep[];
+  readonly #turn = new EventLoopTurn();
 
   constructor(all: readonly AgentStep[], options: AgentChainOptions) {
     this.#all = all;
@@ -67,8 +71,7 @@ export class AgentRunner {
   inTransaction(event: AgentEvent, mail: AgentTransaction, call: Run["call"]): Result {
     const steps = this.steps(event);
     if (steps.length === 0) return undefined;
-    const subject = { ...ofSession(mail.session), networkMessageId: mail.networkMessageId };
-    return this.#run(steps, { event, subject, call });
+    return this.#run(steps, { event, subject: ofSession(mail.session, mail.networkMessageId), call });
   }
 
   inCategorizer(event: AgentEvent, message: Message, call: Run["call"]): Result {
@@ -117,17 +120,25 @@ export class AgentRunner {
   }
 
   async #settle(pending: Promise<Verdict>, step: AgentStep, run: Run, startedAt: number): Promise<Verdict> {
+    try {
+      // Most promises wait for no I/O: a timer is armed only for those that outlive this turn of the event loop.
+      const early = await Promise.race([pending, this.#turn.over()]);
+      const verdict = checked(early === TURN_OVER ? await this.#inTime(pending) : early);
+      return this.#report(step, run, { verdict, startedAt, failed: false });
+    } catch (cause) {
+      this.#log(step, run, cause);
+      return this.#report(step, run, { verdict: FAILED, startedAt, failed: true });
+    }
+  }
+
+  async #inTime(pending: Promise<Verdict>): Promise<Verdict> {
     const { clock, timeoutMs } = this.#options;
     const stop = new AbortController();
     const timeout = clock.sleep(timeoutMs, stop.signal).then(() => {
       throw new Error(`No answer within ${timeoutMs} ms`);
     });
     try {
-      const verdict = checked(await Promise.race([pending, timeout]));
-      return this.#report(step, run, { verdict, startedAt, failed: false });
-    } catch (cause) {
-      this.#log(step, run, cause);
-      return this.#report(step, run, { verdict: FAILED, startedAt, failed: true });
+      return await Promise.race([pending, timeout]);
     } finally {
       stop.abort();
     }
@@ -142,7 +153,9 @@ export class AgentRunner {
 
   #skips(step: AgentStep, subject: Subject): boolean {
     if (this.#isDisabled(step, subject)) return true;
-    return step.agent.antispam && (subject.internal || this.#isExempt(subject));
+    if (!step.agent.antispam) return false;
+    subject.trusted ??= subject.internal || this.#isExempt(subject);
+    return subject.trusted;
   }
 
   #isDisabled({ agent }: AgentStep, { connector }: Subject): boolean {
@@ -168,10 +181,9 @@ export class AgentRunner {
   ): Verdict {
     const durationMs = this.#options.clock.now() - startedAt;
     const { sessionId, messageId, networkMessageId } = subject;
-    this.#options.trace?.({
-      ...{ agent: agent.name, event, verdict, durationMs, failed },
-      ...{ sessionId, messageId, networkMessageId },
-    });
+    const { name } = agent;
+    const ids = { sessionId, messageId, networkMessageId };
+    this.#options.trace?.({ agent: name, event, verdict, durationMs, failed, ...ids });
     return verdict;
   }
 
@@ -190,13 +202,16 @@ export class AgentRunner {
   }
 }
 
-function ofSession({ connector, clientAddress, internal, id }: SmtpSession): Subject {
-  return { connector, clientAddress, internal, sessionId: id, messageId: "", networkMessageId: "" };
+function ofSession(session: SmtpSession, networkMessageId = ""): Subject {
+  const { connector, clientAddress, internal, id } = session;
+  const ids = { sessionId: id, messageId: "", networkMessageId };
+  return { connector, clientAddress, internal, ...ids, trusted: undefined };
 }
 
 function ofMessage({ id, networkMessageId, origin }: Message): Subject {
   const { connector, clientAddress, internal } = origin;
-  return { connector, clientAddress, internal, sessionId: "", messageId: id, networkMessageId };
+  const ids = { sessionId: "", messageId: id, networkMessageId };
+  return { connector, clientAddress, internal, ...ids, trusted: undefined };
 }
 
 function delayOf(verdict: Verdict): number {
