@@ -6,11 +6,11 @@
  *
  * @module
  */
-import { appendFile, mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
-import { headerValues } from "../mail/header.ts";
+import { fieldValue } from "../mail/header.ts";
 import type { Message } from "../mail/message.ts";
 
 /** Exchange's event ids that this transport knows. */
@@ -56,10 +56,16 @@ export function ofMessage(message: Message) {
   return {
     id: message.id,
     networkMessageId: message.networkMessageId,
-    messageId: headerValues(message.header, "Message-ID")[0] ?? "",
+    messageId: messageIdOf(message.header),
     sender: formatPath(message.envelope.sender),
     recipients: message.envelope.recipients.map((recipient) => formatAddress(recipient.address)),
   };
+}
+
+/** The first Message-ID field; asked for at every event, so by length first. */
+function messageIdOf(header: Message["header"]): string {
+  const field = header.find(({ name }) => name.length === 10 && name.toLowerCase() === "message-id");
+  return field === undefined ? "" : fieldValue(field);
 }
 
 const RETENTION_DAYS = 30;
@@ -76,6 +82,7 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   let isTorn = false;
+  const timeOf = createIsoTime();
 
   const write = async (text: string) => {
     const today = new Date(clock.now()).toISOString().slice(0, 10);
@@ -97,7 +104,7 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   return {
     track(event) {
       if (lines.length >= MAX_WAITING) return;
-      lines.push(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), ...event })}\n`);
+      lines.push(`{"time":"${timeOf(clock.now())}",${JSON.stringify(event).slice(1)}\n`);
       timer ??= setTimeout(() => void flush(), FLUSH_MS);
     },
     close() {
@@ -107,20 +114,41 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   };
 }
 
+/** Milliseconds since 1970 as ISO 8601; all of a second but its milliseconds is written once. */
+function createIsoTime(): (ms: number) => string {
+  let second = Number.NaN;
+  let prefix = "";
+  return (ms) => {
+    const whole = Math.floor(ms / 1000);
+    if (whole !== second) prefix = new Date(whole * 1000).toISOString().slice(0, -4);
+    second = whole;
+    return `${prefix}${String(Math.floor(ms) - whole * 1000).padStart(3, "0")}Z`;
+  };
+}
+
 /** Opened anew each time, so that a folder or file that somebody removed is there again. False: not written whole. */
 async function append(folder: string, name: string, text: string): Promise<boolean> {
   const path = join(folder, name);
-  const options = { mode: 0o600 };
   try {
-    await appendFile(path, text, options).catch(async (error: NodeJS.ErrnoException) => {
+    return await appendAtOnce(path, text).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      await appendFile(path, text, options);
+      return await appendAtOnce(path, text);
     });
-    return true;
   } catch {
     // A full disk must not stop mail: the trace is what gives way.
     return false;
+  }
+}
+
+/** One write(2), which puts it behind all others whole: workers write to the same file. (appendFile makes pieces of it.) */
+async function appendAtOnce(path: string, text: string): Promise<boolean> {
+  const octets = Buffer.from(text);
+  const file = await open(path, "a", 0o600);
+  try {
+    return (await file.write(octets)).bytesWritten === octets.length;
+  } finally {
+    await file.close();
   }
 }
 
