@@ -35,20 +35,21 @@ export function resolveEvents(message: Message, { steps }: Resolution): Tracking
 }
 
 export function ruleEvents(message: Message, decision: PolicyDecision | undefined): TrackingEvent[] {
-  return (decision?.trace ?? [])
-    .filter((trace) => trace.outcome !== "not-matched" && trace.outcome !== "inactive")
-    .map(({ rule, mode, outcome, actions, recipients, predicates }) => ({
-      ...ofMessage(message),
-      event: "AGENTINFO" as const,
-      source: "AGENT" as const,
-      agent: "Transport Rule Agent",
-      recipients: addressesOf(recipients),
-      rule,
-      mode,
-      outcome,
-      actions,
-      predicates: predicates.map(describePredicate),
-    }));
+  const traces = decision?.trace.filter(({ outcome }) => outcome !== "not-matched" && outcome !== "inactive");
+  if (traces === undefined || traces.length === 0) return [];
+  const facts = ofMessage(message);
+  return traces.map(({ rule, mode, outcome, actions, recipients, predicates }) => ({
+    ...facts,
+    event: "AGENTINFO" as const,
+    source: "AGENT" as const,
+    agent: "Transport Rule Agent",
+    recipients: addressesOf(recipients),
+    rule,
+    mode,
+    outcome,
+    actions,
+    predicates: predicates.map(describePredicate),
+  }));
 }
 
 export function transferEvent(message: Message, copy: PlannedCopy): TrackingEvent {

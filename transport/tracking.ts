@@ -9,6 +9,7 @@
 import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
+import { createIsoTime } from "../lib/iso-time.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
 import { fieldValue } from "../mail/header.ts";
 import type { Message } from "../mail/message.ts";
@@ -111,18 +112,6 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
       clearTimeout(timer);
       return flush();
     },
-  };
-}
-
-/** Milliseconds since 1970 as ISO 8601; all of a second but its milliseconds is written once. */
-function createIsoTime(): (ms: number) => string {
-  let second = Number.NaN;
-  let prefix = "";
-  return (ms) => {
-    const whole = Math.floor(ms / 1000);
-    if (whole !== second) prefix = new Date(whole * 1000).toISOString().slice(0, -4);
-    second = whole;
-    return `${prefix}${String(Math.floor(ms) - whole * 1000).padStart(3, "0")}Z`;
   };
 }
 
