@@ -9,8 +9,8 @@
  *
  * @module
  */
-import { randomInt } from "node:crypto";
 import type { Counts } from "./counts.ts";
+import { hash, lock, sow, unlock } from "./shared-memory.ts";
 
 export type CountsMemory = SharedArrayBuffer;
 
@@ -21,16 +21,13 @@ const SEEDS = 2;
 const HEAD = 4;
 const SLOT = 3;
 const COUNT = 2;
-const SPINS = 1000;
 
 /** `keys`: how many may be held at once; a power of two is made of it. */
 export function allocateCounts(keys = 65_536): CountsMemory {
   // Half empty, so that a search is short.
   const slots = 2 ** Math.ceil(Math.log2(keys * 2));
   const memory = new SharedArrayBuffer((HEAD + slots * SLOT) * 4);
-  const words = new Int32Array(memory);
-  words[SEEDS] = randomInt(2 ** 32);
-  words[SEEDS + 1] = randomInt(2 ** 32);
+  sow(new Int32Array(memory), SEEDS);
   return memory;
 }
 
@@ -57,8 +54,8 @@ class Table {
   /** Adds what `by` says to the count of a key; what it was, and what was added. */
   change(key: string, by: (taken: number) => number): { readonly taken: number; readonly by: number } {
     const words = this.#words;
-    const [high, low] = this.#hash(key);
-    this.#lock();
+    const [high, low] = hash(key, words, SEEDS);
+    lock(words, LOCK);
     try {
       const slot = this.#find(high, low);
       const at = this.#at(slot);
@@ -73,7 +70,7 @@ class Table {
       if (taken + added === 0) this.#free(slot);
       return { taken, by: added };
     } finally {
-      Atomics.store(words, LOCK, 0);
+      unlock(words, LOCK);
     }
   }
 
@@ -105,30 +102,4 @@ class Table {
   #at(slot: number): number {
     return HEAD + slot * SLOT;
   }
-
-  /** Held for some nanoseconds by others, unless the machine takes their core away: hence no endless spinning. */
-  #lock(): void {
-    for (let tries = 0; Atomics.compareExchange(this.#words, LOCK, 0, 1) !== 0; tries++) {
-      if (tries > SPINS) Atomics.wait(this.#words, LOCK, 1, 1);
-    }
-  }
-
-  /** Two FNV-1a walks that begin at the table's seeds, mixed as MurmurHash3 ends. */
-  #hash(key: string): [number, number] {
-    let high = this.#words[SEEDS] as number;
-    let low = this.#words[SEEDS + 1] as number;
-    for (let at = 0; at < key.length; at++) {
-      const code = key.charCodeAt(at);
-      high = Math.imul(high ^ code, 0x01000193);
-      low = Math.imul(low ^ code, 0x85ebca6b);
-    }
-    return [mixed(high ^ (low >>> 15)), mixed(low ^ (high >>> 13))];
-  }
-}
-
-function mixed(word: number): number {
-  let mix = word ^ (word >>> 16);
-  mix = Math.imul(mix, 0x85ebca6b);
-  mix = Math.imul(mix ^ (mix >>> 13), 0xc2b2ae35);
-  return mix ^ (mix >>> 16);
 }

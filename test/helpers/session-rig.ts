@@ -19,6 +19,7 @@ import type { MessageSink, SessionHandler, SmtpTransaction } from "../../mail/se
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
 import type { SessionServices } from "../../transport/smtp/contract.ts";
 import { type SessionControl, startSession } from "../../transport/smtp/session.ts";
+import { Watch } from "../../transport/smtp/watch.ts";
 import { receiveConnector } from "./receive-connector.ts";
 
 export interface RigOptions {
@@ -60,6 +61,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const protocol: string[] = [];
   const controls: SessionControl[] = [];
   const sockets = new Set<Socket>();
+  const watch = new Watch(options.clock ?? systemClock);
   const context = options.certificate && createSecureContext(options.certificate);
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -74,12 +76,12 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const { clock = systemClock, earlyBytes, implicitTls = false } = options;
     options.onSocket?.(socket);
     if (!implicitTls) {
-      controls.push(startSession(socket, endpoints, services, { clock, implicitTls, earlyBytes }));
+      controls.push(startSession(socket, endpoints, services, { clock, watch, implicitTls, earlyBytes }));
       return;
     }
     const secure = new TLSSocket(socket, { isServer: true, ...(context && { secureContext: context }) });
     secure.once("secure", () =>
-      controls.push(startSession(secure, endpoints, services, { clock, implicitTls })),
+      controls.push(startSession(secure, endpoints, services, { clock, watch, implicitTls })),
     );
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -102,7 +104,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       };
       const services = makeServices(options, { messages, events, protocol, context });
       const { clock = systemClock } = options;
-      startSession(ours as Socket, endpoints, services, { clock, implicitTls: false });
+      startSession(ours as Socket, endpoints, services, { clock, watch, implicitTls: false });
       return theirs;
     },
     async open() {
@@ -112,6 +114,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     },
     async stop() {
       for (const socket of sockets) socket.destroy();
+      watch.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };

@@ -10,13 +10,15 @@ import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../lib/clock.ts";
 import { formatReply, type Reply, reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
+import { Arrival, type Door } from "./arrival.ts";
 import { bindingsAt, isTrustedProxy, type LocalEnd } from "./binding.ts";
 import { findConnector } from "./connector.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
 import { type SessionCounts, tooManySessions } from "./limits.ts";
-import { type Arrival, readProxyHeader, secure } from "./prologue.ts";
+import { readProxyHeader, secure } from "./prologue.ts";
 import { type ProxyHeader, plainAddress } from "./proxy-protocol.ts";
 import { createSessionServices, type Shared } from "./session-services.ts";
+import type { Watch } from "./watch.ts";
 
 /** The session half as this half sees it. */
 export interface RunningSession {
@@ -30,16 +32,17 @@ export type StartSession = (
   socket: Socket | TLSSocket,
   endpoints: Endpoints,
   services: SessionServices,
-  options: { readonly clock: Clock; readonly implicitTls: boolean; readonly earlyBytes?: Buffer },
+  options: {
+    readonly clock: Clock;
+    readonly watch: Watch;
+    readonly implicitTls: boolean;
+    readonly earlyBytes?: Buffer | undefined;
+  },
 ) => RunningSession;
 
-export interface Reception extends Shared {
+export interface Reception extends Shared, Door {
   readonly counts: SessionCounts;
-  /** Every socket accepted and not yet gone, session or not. */
-  readonly sockets: Set<Socket>;
-  /** Sockets that were refused and still read why; they take no place of those that are served. */
-  readonly refused: Set<Socket>;
-  readonly sessions: Set<RunningSession>;
+  readonly watch: Watch;
   readonly start: StartSession;
 }
 
@@ -50,25 +53,29 @@ const MAX_REFUSED = 1000;
 const notServed = reply(554, "5.7.1", "No service for this client");
 const closing = reply(421, "4.3.2", "Service not available, closing transmission channel");
 
-/** Takes one connection as far as it gets. Never rejects. */
-export async function receive(reception: Reception, socket: Socket, declaredPort: number): Promise<void> {
-  const gone = keep(reception, socket);
-  try {
-    await admit(reception, { socket, gone, declaredPort });
-  } catch (error) {
+/** Takes one connection as far as it gets. Never throws. */
+export function receive(reception: Reception, socket: Socket, declaredPort: number): void {
+  const arrival = new Arrival(reception, socket, declaredPort);
+  const failed = (error: unknown) => {
     reception.deps.log.error({ err: error }, "connection failed before its session began");
     socket.destroy();
+  };
+  try {
+    admit(reception, arrival)?.catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }
 
-async function admit(reception: Reception, arrival: Arrival): Promise<void> {
+function admit(reception: Reception, arrival: Arrival): Promise<void> | undefined {
   const { socket, declaredPort } = arrival;
   const { remoteAddress, remotePort, localAddress, localPort } = socket;
   // A client that has reset the connection already has no address any more.
   if (remoteAddress === undefined || localAddress === undefined) return void socket.destroy();
   const { table, maxInboundConnections } = reception.inForce();
   const local = { address: localAddress, port: declaredPort };
-  if (reception.sockets.size > maxInboundConnections) {
+  arrival.place = reception.counts.admitConnection(maxInboundConnections);
+  if (arrival.place === undefined) {
     return refuse(reception, arrival, { reply: tooManySessions, reason: "maxInboundConnections", local });
   }
   const own = {
@@ -79,8 +86,16 @@ async function admit(reception: Reception, arrival: Arrival): Promise<void> {
   };
   if (!isTrustedProxy(table, local, remoteAddress))
     return serve(reception, arrival, { endpoints: own, local });
+  return admitProxied(reception, arrival, { own, local });
+}
+
+async function admitProxied(
+  reception: Reception,
+  arrival: Arrival,
+  { own, local }: { readonly own: Endpoints; readonly local: LocalEnd },
+): Promise<void> {
   const proxied = await readProxyHeader(reception.deps, arrival);
-  if (proxied === undefined) return void socket.destroy();
+  if (proxied === undefined) return void arrival.socket.destroy();
   const { header, rest } = proxied;
   const quiet = header.command === "LOCAL";
   return serve(reception, arrival, { endpoints: endsOf(header, own), local, rest, quiet });
@@ -90,13 +105,12 @@ interface Peer {
   readonly endpoints: Endpoints;
   readonly local: LocalEnd;
   /** Octets that came right after the PROXY header. */
-  readonly rest?: Buffer;
+  readonly rest?: Buffer | undefined;
   /** A balancer's health check: nothing about it is worth a count. */
   readonly quiet?: boolean;
 }
 
-async function serve(reception: Reception, arrival: Arrival, peer: Peer): Promise<void> {
-  const { socket } = arrival;
+function serve(reception: Reception, arrival: Arrival, peer: Peer): Promise<void> | undefined {
   const { local, endpoints } = peer;
   const connector = findConnector(reception.inForce().table, local, endpoints.clientAddress)?.connector;
   if (reception.draining())
@@ -104,53 +118,55 @@ async function serve(reception: Reception, arrival: Arrival, peer: Peer): Promis
   if (connector === undefined) {
     return refuse(reception, arrival, { reply: notServed, reason: "no connector", ...peer });
   }
-  const { name, maxInboundConnection, maxInboundConnectionPerSource } = connector;
-  const limits = { connector: name, maxInboundConnection, maxInboundConnectionPerSource };
-  const place = reception.counts.admit(limits, endpoints.clientAddress);
-  if (!("release" in place)) {
-    return refuse(reception, arrival, { reply: place, reason: "connection limit", connector: name, ...peer });
+  const { name } = connector;
+  const seat = reception.counts.admit(name, connector, endpoints.clientAddress);
+  if (!("release" in seat)) {
+    return refuse(reception, arrival, { reply: seat, reason: "connection limit", connector: name, ...peer });
   }
-  socket.once("close", place.release);
+  arrival.seat = seat;
   if (!peer.quiet) reception.deps.count("connection", { connector: name });
-  let running: RunningSession | undefined;
-  const services = createSessionServices(reception, {
-    ...{ endpoints, local, connector, gone: arrival.gone },
-    session: () => running?.session,
-    closed: place.release,
-  });
-  const implicitTls = connector.tls.mode === "Implicit";
-  if (implicitTls && peer.rest !== undefined && peer.rest.length > 0) socket.unshift(peer.rest);
-  const stream = implicitTls ? await secure(reception.deps, arrival, services) : socket;
+  const services = createSessionServices(reception, { endpoints, local, connector, arrival });
+  if (connector.tls.mode === "Implicit") return startSecure(reception, arrival, { peer, services });
+  begin(reception, arrival, { stream: arrival.socket, implicitTls: false, peer, services });
+  return undefined;
+}
+
+interface Served {
+  readonly peer: Peer;
+  readonly services: SessionServices;
+}
+
+async function startSecure(reception: Reception, arrival: Arrival, served: Served): Promise<void> {
+  const { socket } = arrival;
+  const { rest } = served.peer;
+  if (rest !== undefined && rest.length > 0) socket.unshift(rest);
+  const stream = await secure(reception.deps, arrival, served.services);
   if (stream === undefined) return void socket.destroy();
-  const early =
-    implicitTls || peer.rest === undefined || peer.rest.length === 0 ? {} : { earlyBytes: peer.rest };
-  running = reception.start(stream, endpoints, services, {
-    clock: reception.deps.clock,
+  const peer = { ...served.peer, rest: undefined };
+  begin(reception, arrival, { stream, implicitTls: true, ...served, peer });
+}
+
+function begin(
+  reception: Reception,
+  arrival: Arrival,
+  {
+    stream,
     implicitTls,
-    ...early,
+    peer,
+    services,
+  }: Served & { readonly stream: Socket | TLSSocket; readonly implicitTls: boolean },
+): void {
+  const { start, deps, watch, sessions, draining } = reception;
+  const running = start(stream, peer.endpoints, services, {
+    clock: deps.clock,
+    watch,
+    implicitTls,
+    earlyBytes: peer.rest,
   });
-  track(reception, socket, running);
-}
-
-function track({ sessions, draining }: Reception, socket: Socket, running: RunningSession): void {
-  if (socket.destroyed) return;
+  arrival.session = running;
+  if (arrival.socket.destroyed) return;
   sessions.add(running);
-  socket.once("close", () => sessions.delete(running));
   if (draining()) running.shutdown();
-}
-
-/** From here on an error of the socket is only its end, and its end is noticed. */
-function keep({ sockets, refused }: Reception, socket: Socket): AbortSignal {
-  const gone = new AbortController();
-  sockets.add(socket);
-  // "close" follows, and that is where everything is released.
-  socket.on("error", () => {});
-  socket.once("close", () => {
-    sockets.delete(socket);
-    refused.delete(socket);
-    gone.abort();
-  });
-  return gone.signal;
 }
 
 interface Refusal {
@@ -162,24 +178,21 @@ interface Refusal {
 }
 
 /** Says why, as far as the client listens, and closes. */
-function refuse(reception: Reception, { socket, gone }: Arrival, refusal: Refusal): void {
+function refuse(reception: Reception, arrival: Arrival, refusal: Refusal): undefined {
   const { deps, inForce } = reception;
+  const { socket } = arrival;
   const { connector = "", reason } = refusal;
   if (!refusal.quiet) deps.count("refused", { connector, reason });
   const [binding] = bindingsAt(inForce().table, refusal.local);
   // Nothing can be said before the handshake, and a handshake for a refusal is not worth its cost.
   if (binding?.implicitTls === true) return void socket.destroy();
-  reception.sockets.delete(socket);
-  reception.refused.add(socket);
+  arrival.refuse();
   // Reading what the client sends keeps the close from becoming a reset that overtakes the reply.
   socket.resume();
   socket.once("end", () => socket.destroySoon());
   socket.end(`${formatReply(refusal.reply)}\r\n`);
-  if (reception.refused.size > MAX_REFUSED) {
-    socket.destroySoon();
-    return;
-  }
-  void deps.clock.sleep(REFUSAL_LINGER_MS, gone).then(
+  if (reception.refused > MAX_REFUSED) return void socket.destroySoon();
+  deps.clock.sleep(REFUSAL_LINGER_MS, arrival.gone).then(
     () => socket.destroy(),
     () => undefined,
   );

@@ -6,11 +6,19 @@
  *
  * @module
  */
+import { whenDone } from "../../lib/when-done.ts";
 import { type IpRange, parseIp, parseIpRange, rangeContains } from "../../mail/ip-range.ts";
 import { type Reply, reply } from "../../mail/reply.ts";
 import type { Answer, MessageSink } from "../../mail/session.ts";
 import { DataParser } from "./data-parser.ts";
-import { currentOffer, type Dialogue, type OpenTransaction, type Outcome, theirs } from "./dialogue.ts";
+import {
+  currentOffer,
+  type Dialogue,
+  type OpenTransaction,
+  type Outcome,
+  type Step,
+  theirs,
+} from "./dialogue.ts";
 import {
   BAD_ARGUMENTS,
   BAD_SEQUENCE,
@@ -122,7 +130,7 @@ export class ContentReader {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
-export async function data(dialogue: Dialogue, args: string): Promise<Outcome> {
+export function data(dialogue: Dialogue, args: string): Step {
   const { transaction } = dialogue;
   if (args !== "") return { reply: BAD_ARGUMENTS };
   const wrong = sequenceFault(transaction);
@@ -131,11 +139,12 @@ export async function data(dialogue: Dialogue, args: string): Promise<Outcome> {
   if (transaction.content !== undefined || transaction.envelope.bodyType === "BINARYMIME") {
     return { reply: BAD_SEQUENCE };
   }
-  const opened = await openContent(dialogue, transaction, true);
-  if ("reply" in opened) return opened;
-  transaction.content = opened;
-  dialogue.reading = { kind: "data", content: opened };
-  return { reply: START_INPUT };
+  return whenDone(openContent(dialogue, transaction, true), (opened) => {
+    if ("reply" in opened) return opened;
+    transaction.content = opened;
+    dialogue.reading = { kind: "data", content: opened };
+    return { reply: START_INPUT };
+  });
 }
 
 /**
@@ -191,26 +200,45 @@ function sequenceFault(transaction: OpenTransaction | undefined): Reply | undefi
 }
 
 /** Asks the handler for a sink. A refusal ends the transaction. */
-async function openContent(
+function openContent(
   dialogue: Dialogue,
   transaction: OpenTransaction,
   transparency: boolean,
-): Promise<ContentReader | Outcome> {
-  const { services, connector, session } = dialogue;
-  const onFault = (error: unknown) => services.fault(error, "content");
-  let answer: Answer | MessageSink;
-  try {
-    answer = await services.handler.onData(transaction);
-    if (answer === undefined) throw new Error("Cannot take content: the handler gave no sink");
-  } catch (error) {
-    onFault(error);
+): ContentReader | Outcome | Promise<ContentReader | Outcome> {
+  const { services } = dialogue;
+  const broken = (error: unknown): Outcome => {
+    services.fault(error, "content");
     return { reply: INTERNAL_FAULT, endsTransaction: true };
+  };
+  const opened = (answer: Answer | MessageSink) =>
+    answer === undefined
+      ? broken(new Error("Cannot take content: the handler gave no sink"))
+      : readContent(dialogue, transaction, { answer, transparency });
+  try {
+    const answer = services.handler.onData(transaction);
+    return answer instanceof Promise ? answer.then(opened, broken) : opened(answer);
+  } catch (error) {
+    return broken(error);
   }
+}
+
+function readContent(
+  dialogue: Dialogue,
+  transaction: OpenTransaction,
+  {
+    answer,
+    transparency,
+  }: { readonly answer: (Answer & object) | MessageSink; readonly transparency: boolean },
+): ContentReader | Outcome {
+  const { services, connector, session } = dialogue;
   if ("reply" in answer) return { ...theirs(answer), endsTransaction: true };
   const normalize = isInside(connector.bareLinefeedNormalizationRanges, session.clientAddress);
   const isBinary = transaction.envelope.bodyType === "BINARYMIME";
   const parser = isBinary ? undefined : new DataParser({ transparency, normalize });
-  const content = new ContentReader(answer, parser, { maxSize: connector.maxMessageSize, onFault });
+  const content = new ContentReader(answer, parser, {
+    maxSize: connector.maxMessageSize,
+    onFault: (error) => services.fault(error, "content"),
+  });
   if (dialogue.transaction === transaction) return content;
   // The client left while the handler was thinking: nobody else would tell the sink.
   content.abort();

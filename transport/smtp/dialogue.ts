@@ -155,17 +155,21 @@ export function guard({ services }: Dialogue, during: string, call: () => void):
 }
 
 /** Asks a handler; a handler that throws is answered 451 4.3.0. undefined: go on. */
-export async function ask(
+export function ask(
   { services }: Dialogue,
   during: string,
   call: () => Promise<Answer> | Answer,
-): Promise<Outcome | undefined> {
-  try {
-    const answer = await call();
-    return answer === undefined ? undefined : theirs(answer);
-  } catch (error) {
+): Promise<Outcome | undefined> | Outcome | undefined {
+  const heard = (answer: Answer) => (answer === undefined ? undefined : theirs(answer));
+  const broken = (error: unknown) => {
     services.fault(error, during);
     return { reply: INTERNAL_FAULT };
+  };
+  try {
+    const answer = call();
+    return answer instanceof Promise ? answer.then(heard).catch(broken) : heard(answer);
+  } catch (error) {
+    return broken(error);
   }
 }
 

@@ -1,6 +1,8 @@
 /** MAIL and RCPT (RFC 5321 §4.1.1.2 and §4.1.1.3): syntax first, then the service's checks, then the handler. */
 
+import { whenDone } from "../../lib/when-done.ts";
 import { type Address, addressKey } from "../../mail/address.ts";
+import type { Recipient } from "../../mail/message.ts";
 import type { Reply } from "../../mail/reply.ts";
 import { isUtf8Path, type PathArgument, parsePath, parsePathArgument } from "./command.ts";
 import {
@@ -10,6 +12,7 @@ import {
   type OpenTransaction,
   type Outcome,
   refusalOf,
+  type Step,
   setConnector,
 } from "./dialogue.ts";
 import { type MailParameters, readMailParameters, readRcptParameters } from "./parameters.ts";
@@ -21,6 +24,7 @@ import {
   BAD_SENDER,
   BAD_SEQUENCE,
   EHLO_FIRST,
+  INTERNAL_FAULT,
   MAIL_FIRST,
   NEEDS_SMTPUTF8,
   RECIPIENT_OK,
@@ -31,7 +35,7 @@ import {
   TOO_MANY_RECIPIENTS,
 } from "./replies.ts";
 
-export async function mail(dialogue: Dialogue, args: string): Promise<Outcome> {
+export function mail(dialogue: Dialogue, args: string): Step {
   const { services, session } = dialogue;
   if (session.helo === "") return { reply: EHLO_FIRST };
   if (dialogue.transaction !== undefined) return { reply: BAD_SEQUENCE };
@@ -43,22 +47,36 @@ export async function mail(dialogue: Dialogue, args: string): Promise<Outcome> {
   const transaction = makeTransaction(dialogue, sender, parameters);
   // Open from here on, so that a drain waits for the answer.
   dialogue.transaction = transaction;
-  const answer = await firstRefusal([
-    () => ask(dialogue, "MAIL", () => services.admitMessage(session)),
-    () => ask(dialogue, "MAIL", () => services.checkSender(session, sender)),
-  ]);
-  const ours = refusalOf(answer);
-  const theirAnswer = ours ?? (await ask(dialogue, "MAIL", () => services.handler.onMail(transaction)));
-  const refusal = refusalOf(theirAnswer);
-  if (refusal !== undefined) {
-    dialogue.transaction = undefined;
-    return { ...refusal, isTheirs: ours === undefined, about: transaction.envelope };
-  }
-  dialogue.messages++;
-  return later(theirAnswer ?? { reply: SENDER_OK }, answer?.delayMs);
+  const admitted = ask(dialogue, "MAIL", () => services.admitMessage(session));
+  return whenDone(admitted, (admission) => {
+    if (refusalOf(admission) !== undefined) return refuseMail(dialogue, transaction, admission);
+    const checked = ask(dialogue, "MAIL", () => services.checkSender(session, sender));
+    return whenDone(checked, (check) => beginMail(dialogue, transaction, slower(admission, check)));
+  });
 }
 
-export async function rcpt(dialogue: Dialogue, args: string): Promise<Outcome> {
+/** smtp has no objection; the handler is asked. `ours`: what was answered so far, with its delay. */
+function beginMail(dialogue: Dialogue, transaction: OpenTransaction, ours: Outcome | undefined): Step {
+  if (refusalOf(ours) !== undefined) return refuseMail(dialogue, transaction, ours);
+  const asked = ask(dialogue, "MAIL", () => dialogue.services.handler.onMail(transaction));
+  return whenDone(asked, (answer) => {
+    const refusal = refusalOf(answer);
+    if (refusal !== undefined) return { ...endMail(dialogue, transaction, refusal), isTheirs: true };
+    dialogue.messages++;
+    return later(answer ?? { reply: SENDER_OK }, ours?.delayMs);
+  });
+}
+
+function refuseMail(dialogue: Dialogue, transaction: OpenTransaction, ours: Outcome | undefined): Outcome {
+  return { ...endMail(dialogue, transaction, ours ?? { reply: INTERNAL_FAULT }), isTheirs: false };
+}
+
+function endMail(dialogue: Dialogue, { envelope }: OpenTransaction, refusal: Outcome): Outcome {
+  dialogue.transaction = undefined;
+  return { ...refusal, about: envelope };
+}
+
+export function rcpt(dialogue: Dialogue, args: string): Step {
   const { services, session, transaction, connector } = dialogue;
   if (transaction === undefined) return { reply: session.helo === "" ? EHLO_FIRST : MAIL_FIRST };
   if (transaction.content !== undefined) return { reply: BAD_SEQUENCE };
@@ -69,17 +87,34 @@ export async function rcpt(dialogue: Dialogue, args: string): Promise<Outcome> {
   if (transaction.keys.has(key)) return { reply: RECIPIENT_OK };
   // RFC 5321 §4.5.3.1.10.
   if (transaction.keys.size >= connector.maxRecipientsPerMessage) return { reply: TOO_MANY_RECIPIENTS };
-  const answer = await ask(dialogue, "RCPT", () => services.checkRecipient(session, recipient.address));
-  const ours = refusalOf(answer);
-  if (ours !== undefined) {
-    return { ...ours, isTheirs: false, about: { ...transaction.envelope, recipients: [recipient] } };
-  }
-  const theirAnswer = await ask(dialogue, "RCPT", () => services.handler.onRcpt(transaction, recipient));
-  const refusal = refusalOf(theirAnswer);
-  if (refusal !== undefined) return refusal;
-  transaction.keys.add(key);
-  transaction.envelope.recipients.push(recipient);
-  return later(theirAnswer ?? { reply: RECIPIENT_OK }, answer?.delayMs);
+  const checked = ask(dialogue, "RCPT", () => services.checkRecipient(session, recipient.address));
+  return whenDone(checked, (ours) => {
+    const refusal = refusalOf(ours);
+    if (refusal !== undefined) {
+      const about = { ...transaction.envelope, recipients: [recipient] };
+      return { ...refusal, isTheirs: false, about };
+    }
+    return addRecipient(dialogue, { transaction, recipient, key }, ours?.delayMs);
+  });
+}
+
+function addRecipient(
+  dialogue: Dialogue,
+  {
+    transaction,
+    recipient,
+    key,
+  }: { readonly transaction: OpenTransaction; readonly recipient: Recipient; readonly key: string },
+  delayMs: number | undefined,
+): Step {
+  const asked = ask(dialogue, "RCPT", () => dialogue.services.handler.onRcpt(transaction, recipient));
+  return whenDone(asked, (answer) => {
+    const refusal = refusalOf(answer);
+    if (refusal !== undefined) return refusal;
+    transaction.keys.add(key);
+    transaction.envelope.recipients.push(recipient);
+    return later(answer ?? { reply: RECIPIENT_OK }, delayMs);
+  });
 }
 
 /** The connector of this transaction; a reply when the client may not begin one. */
@@ -145,19 +180,13 @@ function makeTransaction(
   return { session, envelope, declaredSize, keys: new Set(), content: undefined };
 }
 
-/** Runs checks until one refuses; the last answer otherwise, with the longest delay asked for. */
-async function firstRefusal(
-  checks: readonly (() => Promise<Outcome | undefined>)[],
-): Promise<Outcome | undefined> {
-  let slowest: Outcome | undefined;
-  for (const check of checks) {
-    const answer = await check();
-    if (refusalOf(answer) !== undefined) return answer;
-    if ((answer?.delayMs ?? 0) >= (slowest?.delayMs ?? 0)) slowest = answer ?? slowest;
-  }
-  return slowest;
+/** The second answer if it refuses; otherwise the one that asks for the longer delay. */
+function slower(first: Outcome | undefined, second: Outcome | undefined): Outcome | undefined {
+  if (refusalOf(second) !== undefined) return second;
+  return (second?.delayMs ?? 0) >= (first?.delayMs ?? 0) ? (second ?? first) : first;
 }
 
 function later(outcome: Outcome, delayMs: number | undefined): Outcome {
+  if (delayMs === undefined) return outcome;
   return { ...outcome, delayMs: Math.max(delayMs ?? 0, outcome.delayMs ?? 0) };
 }

@@ -6,8 +6,8 @@
  * @module
  */
 import { takeStep } from "./auth-verb.ts";
-import { decodeLine, parseCommand } from "./command.ts";
-import { endChunk } from "./content.ts";
+import { type Command, decodeLine, parseCommand } from "./command.ts";
+import { type ContentReader, endChunk } from "./content.ts";
 import type { Dialogue, Outcome } from "./dialogue.ts";
 import { type Line, LineReader } from "./line-reader.ts";
 import type { Pace } from "./pace.ts";
@@ -21,51 +21,79 @@ import {
 } from "./replies.ts";
 import { knownVerb, runCommand } from "./verbs.ts";
 
-export interface IntakeParts {
+/** What the intake needs of its session. */
+export interface IntakeSession {
   readonly dialogue: Dialogue;
   readonly pace: Pace;
+  /** True: nothing is listened to any more. */
+  readonly isClosing: boolean;
   /** Sends the reply of a verb and does what follows from it. */
-  readonly answer: (verb: string, outcome: Outcome) => Promise<void>;
+  answer(verb: string, outcome: Outcome): Promise<void> | undefined;
   /** True when octets wait behind the chunk at hand. */
-  readonly hasMore: () => boolean;
+  hasMore(): boolean;
   /** A line for the protocol log. */
-  readonly log: (line: string) => void;
+  heard(line: string): void;
 }
+
+/** Something to wait for, if there is. */
+type Pending = Promise<void> | undefined;
 
 /** First octet of a TLS ClientHello. */
 const TLS_HANDSHAKE = 0x16;
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export class Intake {
-  readonly #parts: IntakeParts;
+  readonly #session: IntakeSession;
   readonly #lines = new LineReader();
 
-  constructor(parts: IntakeParts) {
-    this.#parts = parts;
+  constructor(session: IntakeSession) {
+    this.#session = session;
   }
 
-  /** Takes the next piece of the input; returns what is left of it. */
-  async take(chunk: Buffer): Promise<Buffer> {
-    const { reading } = this.#parts.dialogue;
-    if (reading.kind === "data") return this.#takeData(chunk, reading);
+  /** Takes all of the input; undefined: nothing had to be waited for. */
+  takeAll(chunk: Buffer): Promise<void> | undefined {
+    let rest: Buffer | Promise<Buffer> = chunk;
+    while (!(rest instanceof Promise)) {
+      if (rest.length === 0 || this.#session.isClosing) return undefined;
+      rest = this.#take(rest);
+    }
+    return rest.then((left) => this.takeAll(left));
+  }
+
+  /** Takes the next piece; returns what is left. */
+  #take(chunk: Buffer): Buffer | Promise<Buffer> {
+    const { reading } = this.#session.dialogue;
+    if (reading.kind === "data") return this.#takeData(chunk, reading.content);
     if (reading.kind === "chunk") return this.#takeChunk(chunk, reading);
     const line = this.#lines.take(chunk, reading.kind === "sasl");
-    const rest = chunk.subarray(this.#lines.used);
-    if (line !== undefined) await this.#takeLine(line, rest.length > 0);
+    const rest = behind(chunk, this.#lines.used);
+    return line === undefined ? rest : withRest(this.#takeLine(line, rest.length > 0), rest);
+  }
+
+  #takeData(chunk: Buffer, content: ContentReader): Buffer | Promise<Buffer> {
+    const { used, written } = content.take(chunk);
+    const rest = behind(chunk, used);
+    if (written !== undefined) return this.#afterWrite(written, content, rest);
+    return withRest(this.#endData(content), rest);
+  }
+
+  async #afterWrite(written: Promise<void>, content: ContentReader, rest: Buffer): Promise<Buffer> {
+    await written;
+    await this.#endData(content);
     return rest;
   }
 
-  async #takeData(chunk: Buffer, { content }: Dialogue["reading"] & { kind: "data" }): Promise<Buffer> {
-    const { dialogue, pace, answer } = this.#parts;
-    const { used, written } = content.take(chunk);
-    if (written !== undefined) await written;
-    if (content.isExcessive) {
-      await answer("DATA", { reply: MESSAGE_TOO_BIG, disconnect: true });
-    } else if (content.ended) {
-      dialogue.reading = { kind: "command" };
-      pace.content(false);
-      await answer("DATA", { ...(await content.finish()), endsTransaction: true });
-    }
-    return chunk.subarray(used);
+  #endData(content: ContentReader): Pending {
+    const { dialogue, pace } = this.#session;
+    if (content.isExcessive)
+      return this.#session.answer("DATA", { reply: MESSAGE_TOO_BIG, disconnect: true });
+    if (!content.ended) return undefined;
+    dialogue.reading = { kind: "command" };
+    pace.content(false);
+    return content
+      .finish()
+      .then((outcome) => this.#session.answer("DATA", { ...outcome, endsTransaction: true }));
   }
 
   async #takeChunk(chunk: Buffer, reading: Dialogue["reading"] & { kind: "chunk" }): Promise<Buffer> {
@@ -73,55 +101,75 @@ export class Intake {
     const written = reading.content?.take(part).written;
     if (written !== undefined) await written;
     if (reading.content?.isExcessive) {
-      await this.#parts.answer("BDAT", { reply: MESSAGE_TOO_BIG, disconnect: true });
-      return part.subarray(part.length);
+      await this.#session.answer("BDAT", { reply: MESSAGE_TOO_BIG, disconnect: true });
+      return NOTHING;
     }
     reading.left -= part.length;
     if (reading.left === 0) await this.#endChunk();
-    return chunk.subarray(part.length);
+    return behind(chunk, part.length);
   }
 
   async #endChunk(): Promise<void> {
-    const { dialogue, pace, answer } = this.#parts;
+    const { dialogue, pace } = this.#session;
     const outcome = await endChunk(dialogue);
     if (outcome.endsTransaction || dialogue.transaction === undefined) pace.content(false);
-    await answer("BDAT", outcome);
+    await this.#session.answer("BDAT", outcome);
   }
 
-  async #takeLine(line: Line, hasRest: boolean): Promise<void> {
-    const { dialogue, answer, log } = this.#parts;
+  #takeLine(line: Line, hasRest: boolean): Pending {
+    const { dialogue } = this.#session;
     if (line.kind !== "line") {
       const reply = line.kind === "bare-lf" ? NOT_A_COMMAND : LINE_TOO_LONG;
-      return answer("UNKNOWN", { reply, disconnect: line.kind !== "long" });
+      return this.#session.answer("UNKNOWN", { reply, disconnect: line.kind !== "long" });
     }
     if (dialogue.reading.kind !== "sasl") return this.#takeCommand(line.octets, hasRest);
-    log("***");
+    this.#session.heard("***");
     const text = decodeLine(line.octets);
     const step =
       text === undefined ? ({ kind: "refused", reply: BAD_BASE64 } as const) : dialogue.reading.next(text);
-    return answer("AUTH", await takeStep(dialogue, step));
+    const outcome = takeStep(dialogue, step);
+    return outcome instanceof Promise
+      ? outcome.then((decided) => this.#session.answer("AUTH", decided))
+      : this.#session.answer("AUTH", outcome);
   }
 
-  async #takeCommand(octets: Buffer, hasRest: boolean): Promise<void> {
-    const { dialogue, answer, hasMore } = this.#parts;
-    if (octets[0] === TLS_HANDSHAKE) return answer("UNKNOWN", { reply: NOT_SMTP, disconnect: true });
+  #takeCommand(octets: Buffer, hasRest: boolean): Pending {
+    const session = this.#session;
+    if (octets[0] === TLS_HANDSHAKE) return session.answer("UNKNOWN", { reply: NOT_SMTP, disconnect: true });
     const text = decodeLine(octets);
-    if (text === undefined) return answer("UNKNOWN", { reply: NOT_A_COMMAND });
+    if (text === undefined) return session.answer("UNKNOWN", { reply: NOT_A_COMMAND });
     const command = parseCommand(text);
-    this.#parts.log(command.verb === "AUTH" ? text.replace(/^(\S+\s+\S+).*/, "$1 ***") : text);
-    const outcome = await runCommand(dialogue, command);
-    if (outcome === undefined) return this.#beginChunk();
-    if (dialogue.reading.kind === "data") this.#parts.pace.content(true);
-    // CVE-2011-0411: what came in clear behind STARTTLS must not be taken for what TLS protects.
-    const isInjected = outcome.startTls === true && (hasRest || hasMore());
-    const verb = knownVerb(command.verb);
-    return answer(verb, isInjected ? { reply: BEHIND_STARTTLS, disconnect: true } : outcome);
+    session.heard(command.verb === "AUTH" ? text.replace(/^(\S+\s+\S+).*/, "$1 ***") : text);
+    const outcome = runCommand(session.dialogue, command);
+    return outcome instanceof Promise
+      ? outcome.then((decided) => this.#decided(command, decided, hasRest))
+      : this.#decided(command, outcome, hasRest);
   }
 
-  #beginChunk(): Promise<void> | undefined {
-    const { reading } = this.#parts.dialogue;
-    if (reading.kind !== "chunk") return undefined;
-    if (reading.content !== undefined) this.#parts.pace.content(true);
-    return reading.left === 0 ? this.#endChunk() : undefined;
+  #decided({ verb }: Command, outcome: Outcome | undefined, hasRest: boolean): Pending {
+    const session = this.#session;
+    if (outcome === undefined) return this.#beginChunk();
+    if (session.dialogue.reading.kind === "data") session.pace.content(true);
+    // CVE-2011-0411: what came in clear behind STARTTLS must not be taken for what TLS protects.
+    const isInjected = outcome.startTls === true && (hasRest || session.hasMore());
+    return session.answer(
+      knownVerb(verb),
+      isInjected ? { reply: BEHIND_STARTTLS, disconnect: true } : outcome,
+    );
   }
+
+  #beginChunk(): Pending {
+    const { dialogue, pace } = this.#session;
+    if (dialogue.reading.kind !== "chunk") return undefined;
+    if (dialogue.reading.content !== undefined) pace.content(true);
+    return dialogue.reading.left === 0 ? this.#endChunk() : undefined;
+  }
+}
+
+function behind(chunk: Buffer, used: number): Buffer {
+  return used === chunk.length ? NOTHING : chunk.subarray(used);
+}
+
+function withRest(pending: Pending, rest: Buffer): Buffer | Promise<Buffer> {
+  return pending === undefined ? rest : pending.then(() => rest);
 }

@@ -1,25 +1,26 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { MessageRate, pressureDelayMs, SessionCounts, sourceOf } from "./limits.ts";
+import { createCounts } from "../../lib/counts.ts";
+import { allocateCounts, createSharedCounts } from "../../lib/shared-counts.ts";
+import { pressureDelayMs, SessionCounts, sourceOf } from "./limits.ts";
 
-const limits = { connector: "a", maxInboundConnection: 3, maxInboundConnectionPerSource: 2 };
+const limits = { maxInboundConnection: 3, maxInboundConnectionPerSource: 2 };
 
 describe("SessionCounts", () => {
   test("one source is held to its own limit, the connector to its own", () => {
-    const counts = new SessionCounts();
-    const first = counts.admit(limits, "192.0.2.1");
-    counts.admit(limits, "192.0.2.1");
-    expect(counts.admit(limits, "192.0.2.1")).toMatchObject({ code: 421, status: "4.7.0" });
-    counts.admit(limits, "192.0.2.2");
-    expect(counts.admit(limits, "192.0.2.3")).toMatchObject({ code: 421, status: "4.3.2" });
+    const counts = new SessionCounts(createCounts());
+    const first = counts.admit("a", limits, "192.0.2.1");
+    counts.admit("a", limits, "192.0.2.1");
+    expect(counts.admit("a", limits, "192.0.2.1")).toMatchObject({ code: 421, status: "4.7.0" });
+    counts.admit("a", limits, "192.0.2.2");
+    expect(counts.admit("a", limits, "192.0.2.3")).toMatchObject({ code: 421, status: "4.3.2" });
     if ("release" in first) first.release();
-    expect(counts.admit(limits, "192.0.2.3")).toHaveProperty("release");
+    expect(counts.admit("a", limits, "192.0.2.3")).toHaveProperty("release");
   });
 
   test("a session released twice is counted off once", () => {
-    const counts = new SessionCounts();
-    const first = counts.admit(limits, "192.0.2.1");
-    counts.admit(limits, "192.0.2.1");
+    const counts = new SessionCounts(createCounts());
+    const first = counts.admit("a", limits, "192.0.2.1");
+    counts.admit("a", limits, "192.0.2.1");
     if ("release" in first) {
       first.release();
       first.release();
@@ -28,10 +29,43 @@ describe("SessionCounts", () => {
   });
 
   test("nothing is remembered of connectors without sessions", () => {
-    const counts = new SessionCounts();
-    const place = counts.admit(limits, "192.0.2.1");
+    const counts = new SessionCounts(createCounts());
+    const place = counts.admit("a", limits, "192.0.2.1");
     if ("release" in place) place.release();
     expect(counts.byConnector()).toEqual({});
+  });
+
+  test("connections have places up to the limit, and again when one is released, once", () => {
+    const counts = new SessionCounts(createCounts());
+    const first = counts.admitConnection(2);
+    counts.admitConnection(2);
+    expect(counts.admitConnection(2)).toBeUndefined();
+    first?.release();
+    first?.release();
+    expect(counts.admitConnection(2)).toBeDefined();
+    expect(counts.admitConnection(2)).toBeUndefined();
+  });
+
+  test("who shares the counts shares the limits; what is one's own is told apart", () => {
+    const memory = allocateCounts(16);
+    const [here, there] = [0, 1].map(() => new SessionCounts(createSharedCounts(memory))) as [
+      SessionCounts,
+      SessionCounts,
+    ];
+    const place = here.admit("a", limits, "192.0.2.1");
+    there.admit("a", limits, "192.0.2.1");
+    expect(there.admit("a", limits, "192.0.2.1")).toMatchObject({ code: 421, status: "4.7.0" });
+    expect([here.byConnector(), there.byConnector()]).toEqual([{ a: 1 }, { a: 1 }]);
+    if ("release" in place) place.release();
+    expect(there.admit("a", limits, "192.0.2.1")).toHaveProperty("release");
+    expect(here.byConnector()).toEqual({});
+  });
+
+  test("a source that is refused takes no place of its connector", () => {
+    const counts = new SessionCounts(createCounts());
+    for (let n = 0; n < 5; n++) counts.admit("a", limits, "192.0.2.1");
+    expect(counts.admit("a", limits, "192.0.2.2")).toHaveProperty("release");
+    expect(counts.admit("a", limits, "192.0.2.3")).toMatchObject({ status: "4.3.2" });
   });
 });
 
@@ -43,66 +77,6 @@ describe("sourceOf()", () => {
     { name: "two /64 are two", a: "2001:db8:0:1::1", b: "2001:db8:0:2::1", same: false },
   ])("$name", ({ a, b, same }) => {
     expect(sourceOf(a) === sourceOf(b)).toBe(same);
-  });
-});
-
-describe("MessageRate", () => {
-  test("within a minute the limit is exact", () => {
-    const rate = new MessageRate();
-    const answers = Array.from({ length: 7 }, (_, i) => rate.admit("k", 5, 60_000 + i));
-    expect(answers).toEqual([true, true, true, true, true, false, false]);
-  });
-
-  test("the turn of the minute does not double the limit", () => {
-    const rate = new MessageRate();
-    for (let i = 0; i < 10; i++) rate.admit("k", 10, 119_000);
-    expect(rate.admit("k", 10, 120_000)).toBe(false);
-    expect(rate.admit("k", 10, 126_100)).toBe(true);
-    expect(rate.admit("k", 10, 126_200)).toBe(false);
-  });
-
-  test("after two quiet minutes everything is forgotten", () => {
-    const rate = new MessageRate();
-    rate.admit("k", 1, 0);
-    expect(rate.admit("k", 1, 30_000)).toBe(false);
-    expect(rate.admit("k", 1, 120_000)).toBe(true);
-  });
-
-  test("a clock set back is not a reason to fail", () => {
-    const rate = new MessageRate();
-    rate.admit("k", 1, 600_000);
-    expect(rate.admit("k", 1, 0)).toBe(true);
-  });
-
-  test("more keys than it may hold push out those longest unused", () => {
-    const rate = new MessageRate(4);
-    for (const key of ["a", "b", "a", "c", "a", "d", "a"]) rate.admit(key, 1, 0);
-    expect(rate.size).toBeLessThanOrEqual(4);
-    expect(rate.admit("a", 1, 0)).toBe(false);
-    expect(rate.admit("b", 1, 0)).toBe(true);
-  });
-
-  test("a million keys stay a hundred thousand at most", () => {
-    const rate = new MessageRate();
-    for (let i = 0; i < 1_000_000; i++) rate.admit(`k${i}`, 1, 0);
-    expect(rate.size).toBeLessThanOrEqual(100_000);
-  });
-
-  test("never more than twice the limit in any minute, and never more than the limit in a whole one", () => {
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 180_000 }), { maxLength: 200 }), (times) => {
-        const rate = new MessageRate();
-        const admitted = times.toSorted((a, b) => a - b).filter((time) => rate.admit("k", 5, time));
-        for (const start of [0, 60_000, 120_000]) {
-          expect(
-            admitted.filter((time) => time >= start && time < start + 60_000).length,
-          ).toBeLessThanOrEqual(5);
-        }
-        for (const start of admitted) {
-          expect(admitted.filter((time) => time >= start && time < start + 60_000).length).toBeLessThan(10);
-        }
-      }),
-    );
   });
 });
 

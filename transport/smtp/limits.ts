@@ -1,16 +1,13 @@
 /**
- * Limits: how many sessions at once, how many messages a minute, how much slower under pressure.
+ * Limits: how many sessions at once, who counts as one client, how much slower under pressure.
  *
  * No sockets and no clock here: callers say what time it is.
  *
  * @module
  */
+import type { Counts } from "../../lib/counts.ts";
 import { parseIp } from "../../mail/ip-range.ts";
 import { type Reply, reply } from "../../mail/reply.ts";
-
-/** Keys that a rate remembers at most; those longest unused are forgotten first. */
-const MAX_KEYS = 100_000;
-const MINUTE = 60_000;
 
 export const tooManySessions = reply(421, "4.3.2", "Too many concurrent connections, try again later");
 export const tooManyFromSource = reply(421, "4.7.0", "Too many concurrent connections from this source");
@@ -23,33 +20,49 @@ export const tooManyMessages = reply(421, "4.7.0", "Too many messages on this co
 export const insufficientResources = reply(452, "4.3.1", "Insufficient system resources");
 
 export interface SessionLimits {
-  readonly connector: string;
   readonly maxInboundConnection: number;
   readonly maxInboundConnectionPerSource: number;
 }
 
-/** Sessions by connector, and by connector and client. */
-export class SessionCounts {
-  readonly #byConnector = new Map<string, number>();
-  readonly #bySource = new Map<string, number>();
+/** A place that is held until it is released; a second release does nothing. */
+export interface Place {
+  release(): void;
+}
 
-  /** Counts one more session, or says why it may not be. Each counted session is released once. */
-  admit(limits: SessionLimits, clientAddress: string): Reply | { release(): void } {
-    const { connector, maxInboundConnection, maxInboundConnectionPerSource } = limits;
-    const source = `${connector}|${sourceOf(clientAddress)}`;
-    if ((this.#byConnector.get(connector) ?? 0) >= maxInboundConnection) return tooManySessions;
-    if ((this.#bySource.get(source) ?? 0) >= maxInboundConnectionPerSource) return tooManyFromSource;
+const CONNECTIONS = "smtp connections";
+
+/** Connections in all, sessions by connector, and by connector and client; with all who share the counts. */
+export class SessionCounts {
+  readonly #counts: Counts;
+  /** Of this thread alone. */
+  readonly #byConnector = new Map<string, number>();
+
+  constructor(counts: Counts) {
+    this.#counts = counts;
+  }
+
+  /** A place among all connections of the transport; undefined: none is free. */
+  admitConnection(limit: number): Place | undefined {
+    if (this.#counts.take(CONNECTIONS, limit) === 0) return undefined;
+    return new Held(() => this.#counts.give(CONNECTIONS));
+  }
+
+  /** Counts one more session, or says why it may not be. */
+  admit(connector: string, limits: SessionLimits, clientAddress: string): Reply | Place {
+    const { maxInboundConnection, maxInboundConnectionPerSource } = limits;
+    const all = `smtp sessions ${connector}`;
+    const source = `${all} ${sourceOf(clientAddress)}`;
+    if (this.#counts.take(all, maxInboundConnection) === 0) return tooManySessions;
+    if (this.#counts.take(source, maxInboundConnectionPerSource) === 0) {
+      this.#counts.give(all);
+      return tooManyFromSource;
+    }
     add(this.#byConnector, connector, 1);
-    add(this.#bySource, source, 1);
-    let held = true;
-    return {
-      release: () => {
-        if (!held) return;
-        held = false;
-        add(this.#byConnector, connector, -1);
-        add(this.#bySource, source, -1);
-      },
-    };
+    return new Held(() => {
+      add(this.#byConnector, connector, -1);
+      this.#counts.give(all);
+      this.#counts.give(source);
+    });
   }
 
   byConnector(): Readonly<Record<string, number>> {
@@ -57,49 +70,18 @@ export class SessionCounts {
   }
 }
 
-/**
- * Events a minute by key, over a sliding window: the last whole minute weighs in by the part of it
- * that the window still covers. Two numbers a key, and nobody gets twice the limit at a minute's turn.
- */
-export class MessageRate {
-  // Two generations: when the younger is full it becomes the older, and the older is dropped as a whole.
-  // (A Map that loses its first key again and again scans ever more of what it lost.)
-  #young = new Map<string, Window>();
-  #old = new Map<string, Window>();
-  readonly #generation: number;
+class Held implements Place {
+  #giveBack: (() => void) | undefined;
 
-  constructor(maxKeys = MAX_KEYS) {
-    this.#generation = Math.ceil(maxKeys / 2);
+  constructor(giveBack: () => void) {
+    this.#giveBack = giveBack;
   }
 
-  get size(): number {
-    return this.#young.size + this.#old.size;
+  release(): void {
+    const giveBack = this.#giveBack;
+    this.#giveBack = undefined;
+    giveBack?.();
   }
-
-  /** Counts the event when it is within the limit; false: it is not, and is not counted. */
-  admit(key: string, limit: number, nowMs: number): boolean {
-    const minute = Math.floor(nowMs / MINUTE);
-    const window = turn(this.#young.get(key) ?? this.#old.get(key), minute);
-    const covered = 1 - (nowMs - minute * MINUTE) / MINUTE;
-    const admitted = window.before * covered + window.now + 1 <= limit;
-    this.#remember(key, admitted ? { ...window, now: window.now + 1 } : window);
-    return admitted;
-  }
-
-  #remember(key: string, window: Window): void {
-    this.#old.delete(key);
-    this.#young.set(key, window);
-    if (this.#young.size < this.#generation) return;
-    this.#old = this.#young;
-    this.#young = new Map();
-  }
-}
-
-/** Events of one key in a minute and in the one before it. */
-interface Window {
-  readonly minute: number;
-  readonly before: number;
-  readonly now: number;
 }
 
 /** Who counts as one client: an IPv4 address, or the /64 that one IPv6 network is given (RFC 6177). */
@@ -112,12 +94,6 @@ export function sourceOf(clientAddress: string): string {
 /** How long MAIL waits under medium pressure: 1 s at first, 1 s more every 5 s that it lasts, 10 s at most. */
 export function pressureDelayMs(lastedMs: number): number {
   return Math.min(10, 1 + Math.floor(Math.max(0, lastedMs) / 5000)) * 1000;
-}
-
-function turn(window: Window | undefined, minute: number): Window {
-  if (window === undefined) return { minute, before: 0, now: 0 };
-  if (window.minute === minute) return window;
-  return { minute, before: window.minute === minute - 1 ? window.now : 0, now: 0 };
 }
 
 function add(counts: Map<string, number>, key: string, by: number): void {

@@ -21,11 +21,12 @@ const MAX_AUTH = 12_288;
 const MAX_SKIPPED = 262_144;
 const LF = 0x0a;
 const CR = 0x0d;
+const EMPTY: Buffer = Buffer.alloc(0);
 
 export class LineReader {
   /** Octets that the last take() used. */
   used = 0;
-  #partial: Buffer = Buffer.alloc(0);
+  #partial: Buffer = EMPTY;
   #skipped = 0;
 
   /** Takes octets up to the end of one line. undefined: the line goes on in the next chunk. */
@@ -36,7 +37,8 @@ export class LineReader {
     if (this.#skipped > 0) return this.#skip(piece, end >= 0);
     const line = this.#partial.length === 0 ? piece : Buffer.concat([this.#partial, piece]);
     this.#partial = EMPTY;
-    if (line.length > (isAuth || startsWithAuth(line) ? MAX_AUTH : MAX_COMMAND)) {
+    const isLong = line.length > MAX_COMMAND;
+    if (isLong && (line.length > MAX_AUTH || !(isAuth || startsWithAuth(line)))) {
       return this.#skip(line, end >= 0);
     }
     if (end < 0) {
@@ -55,8 +57,6 @@ export class LineReader {
     return { kind: "long" };
   }
 }
-
-const EMPTY: Buffer = Buffer.alloc(0);
 
 function startsWithAuth(line: Buffer): boolean {
   return line.toString("latin1", 0, 5).toUpperCase() === "AUTH ";

@@ -54,10 +54,12 @@ export class Listeners {
   readonly #open = new Map<string, Listener>();
   readonly #onConnection: OnConnection;
   readonly #onError: (error: Error) => void;
+  readonly #reusePort: boolean;
 
-  constructor(onConnection: OnConnection, onError: (error: Error) => void) {
+  constructor(onConnection: OnConnection, onError: (error: Error) => void, reusePort = false) {
     this.#onConnection = onConnection;
     this.#onError = onError;
+    this.#reusePort = reusePort;
   }
 
   /** Binds what exactly these endpoints need and is not open yet. One opening at a time. */
@@ -137,7 +139,7 @@ export class Listeners {
     });
     server.once("error", reject);
     server.on("connection", (socket) => this.#arrive(socket, port, how.gate));
-    server.listen({ host, port, backlog, ipv6Only: false }, () => {
+    server.listen({ host, port, backlog, ipv6Only: false, reusePort: this.#reusePort }, () => {
       server.off("error", reject);
       // Such as EMFILE at accept: the next connection may be luckier.
       server.on("error", this.#onError);

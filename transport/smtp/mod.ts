@@ -1,6 +1,8 @@
 /** Door of the smtp room: SMTP in, from the socket to the events of a SessionHandler. */
 import type { Clock } from "../../lib/clock.ts";
+import type { Counts } from "../../lib/counts.ts";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
+import type { Rates } from "../../lib/rates.ts";
 import type { SessionHandler, SmtpSession } from "../../mail/session.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { Secrets, Snapshot } from "../../snapshot/schema.ts";
@@ -24,6 +26,12 @@ export interface SmtpDeps {
   readonly clock: Clock;
   /** What a binding without an address means; undefined: every address. */
   readonly listenAddress?: string;
+  /** Where sessions are held against limits; shared with other threads when they listen too. Default: own ones. */
+  readonly counts?: Counts;
+  /** Where messages are held against their rates, likewise. */
+  readonly rates?: Rates;
+  /** True: other threads of this process listen on the same addresses (SO_REUSEPORT), and the kernel deals connections out. */
+  readonly reusePort?: boolean;
   readonly log: SmtpLog;
   /** Counters for metrics: "connection", "refused", "reply" ... with labels. */
   count(event: string, labels: Readonly<Record<string, string>>): void;

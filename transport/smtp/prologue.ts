@@ -3,18 +3,12 @@
  *
  * @module
  */
-import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../../lib/clock.ts";
+import type { Arrival } from "./arrival.ts";
 import type { SessionServices } from "./contract.ts";
 import type { SmtpDeps } from "./mod.ts";
 import { type ProxyHeader, parseProxyHeader } from "./proxy-protocol.ts";
-
-export interface Arrival {
-  readonly socket: Socket;
-  readonly gone: AbortSignal;
-  readonly declaredPort: number;
-}
 
 const PROXY_TIMEOUT_MS = 5000;
 const HANDSHAKE_TIMEOUT_MS = 30_000;

@@ -5,6 +5,7 @@ import type { Endpoints, SessionServices } from "./contract.ts";
 import { makeSession } from "./dialogue.ts";
 import { SHUTTING_DOWN } from "./replies.ts";
 import type { SessionControl, SessionOptions } from "./session.ts";
+import { HALF_CLOSE_MS } from "./watch.ts";
 import { openWire } from "./wire.ts";
 
 export function refuseSession(
@@ -12,17 +13,29 @@ export function refuseSession(
   parts: { id: string; endpoints: Endpoints; services: SessionServices; options: SessionOptions },
 ): SessionControl {
   const { id, endpoints, services, options } = parts;
+  const { clock, watch } = options;
   const wire = openWire(
     socket,
-    { id, isTls: options.implicitTls, endpoints, secureContext: () => undefined },
+    { id, endpoints, secureContext: () => undefined },
     {
-      octets: () => Promise.resolve(),
+      octets: () => undefined,
       ended: () => wire.close(),
       secured: () => undefined,
       failed: () => undefined,
-      closed: () => services.closed(),
+      closed() {
+        watch.remove(lingering);
+        services.closed();
+      },
     },
   );
+  const closedAt = clock.now();
+  const lingering = {
+    look(now: number) {
+      if (now - closedAt >= HALF_CLOSE_MS) wire.destroy();
+      return closedAt + HALF_CLOSE_MS - now;
+    },
+  };
+  watch.add(lingering);
   wire.open();
   wire.send(SHUTTING_DOWN);
   wire.close();

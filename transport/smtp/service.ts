@@ -3,15 +3,18 @@
  *
  * @module
  */
-import type { Socket } from "node:net";
+import { createCounts } from "../../lib/counts.ts";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
+import { createRates } from "../../lib/rates.ts";
 import { type Reception, type RunningSession, receive, type StartSession } from "./accept.ts";
+import type { Arrival } from "./arrival.ts";
 import { endpointsOf } from "./binding.ts";
 import { type InForce, Preparer } from "./in-force.ts";
-import { MessageRate, SessionCounts } from "./limits.ts";
+import { SessionCounts } from "./limits.ts";
 import { Listeners } from "./listener.ts";
 import type { PreparedSmtp, PressureLevel, SmtpConfig, SmtpDeps, SmtpService } from "./mod.ts";
 import { startSession } from "./session.ts";
+import { Watch } from "./watch.ts";
 
 /** How often drain() and close() look whether all is quiet. */
 const POLL_MS = 20;
@@ -19,9 +22,9 @@ const POLL_MS = 20;
 class Service {
   readonly #deps: SmtpDeps;
   readonly #preparer = new Preparer();
-  readonly #counts = new SessionCounts();
-  readonly #sockets = new Set<Socket>();
-  readonly #refused = new Set<Socket>();
+  readonly #counts: SessionCounts;
+  readonly #arrivals = new Set<Arrival>();
+  readonly #watch: Watch;
   readonly #sessions = new Set<RunningSession>();
   readonly #listeners: Listeners;
   #inForce: InForce | undefined;
@@ -32,21 +35,25 @@ class Service {
 
   constructor(deps: SmtpDeps, start: StartSession) {
     this.#deps = deps;
+    this.#counts = new SessionCounts(deps.counts ?? createCounts());
+    this.#watch = new Watch(deps.clock);
     const reception: Reception = {
       deps,
       start,
       counts: this.#counts,
-      sockets: this.#sockets,
-      refused: this.#refused,
+      arrivals: this.#arrivals,
+      refused: 0,
+      watch: this.#watch,
       sessions: this.#sessions,
-      rate: new MessageRate(),
+      rates: deps.rates ?? createRates(),
       inForce: () => this.#current(),
       pressure: () => this.#pressure,
       draining: () => this.#draining,
     };
     this.#listeners = new Listeners(
-      (socket, port) => void receive(reception, socket, port),
+      (socket, port) => receive(reception, socket, port),
       (error) => deps.log.error({ err: error }, "listener fault"),
+      deps.reusePort,
     );
   }
 
@@ -90,8 +97,9 @@ class Service {
     this.setDraining(true);
     await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
     // Their sessions end with them.
-    for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy();
-    await this.#until(() => this.#sockets.size + this.#refused.size === 0);
+    for (const { socket } of this.#arrivals) socket.destroy();
+    await this.#until(() => this.#arrivals.size === 0);
+    this.#watch.close();
   }
 
   stats() {

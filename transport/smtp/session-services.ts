@@ -6,29 +6,27 @@
  *
  * @module
  */
+import type { SecureContext } from "node:tls";
+import type { Rates } from "../../lib/rates.ts";
+import type { Address } from "../../mail/address.ts";
 import type { Reply } from "../../mail/reply.ts";
 import type { Answer, SessionHandler, SmtpSession } from "../../mail/session.ts";
 import type { ReceiveConnectorEntry } from "../../snapshot/schema.ts";
+import type { Arrival } from "./arrival.ts";
 import { checkPassword } from "./auth.ts";
 import type { LocalEnd } from "./binding.ts";
 import { findConnector } from "./connector.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
 import type { InForce } from "./in-force.ts";
-import {
-  insufficientResources,
-  type MessageRate,
-  pressureDelayMs,
-  rateExceeded,
-  sourceOf,
-  tooManyMessages,
-} from "./limits.ts";
+import { insufficientResources, pressureDelayMs, rateExceeded, sourceOf, tooManyMessages } from "./limits.ts";
 import type { PressureLevel, SmtpDeps } from "./mod.ts";
 import { checkRecipient, checkSender } from "./permissions.ts";
+import { replyLabels } from "./reply-labels.ts";
 
 /** What the service shares with its sessions. */
 export interface Shared {
   readonly deps: SmtpDeps;
-  readonly rate: MessageRate;
+  readonly rates: Rates;
   inForce(): InForce;
   pressure(): { readonly level: PressureLevel; readonly sinceMs: number };
   draining(): boolean;
@@ -39,11 +37,7 @@ export interface Accepted {
   /** Where the socket itself was reached, which is what bindings speak of. */
   readonly local: LocalEnd;
   readonly connector: ReceiveConnectorEntry;
-  /** Aborted when the socket is gone. */
-  readonly gone: AbortSignal;
-  /** undefined: it has not begun. */
-  session(): SmtpSession | undefined;
-  closed(): void;
+  readonly arrival: Arrival;
 }
 
 interface Choice {
@@ -55,97 +49,122 @@ const noConnector: Answer = {
   reply: { code: 421, status: "4.3.2", text: "Service not available" },
   disconnect: true,
 };
-/** Other words come from the client, and would make a metric grow without end. */
-const VERBS = new Set(
-  "CONNECT SESSION UNKNOWN EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT EXPN".split(
-    " ",
-  ),
-);
 
 export function createSessionServices(shared: Shared, accepted: Accepted): SessionServices {
-  const { deps } = shared;
-  const { endpoints, local, gone } = accepted;
-  const connectorName = accepted.connector.name;
-  let latest: Choice = { inForce: shared.inForce(), connector: accepted.connector };
-  let pinned = latest;
-  let handler: SessionHandler | undefined;
-  let messages = 0;
+  return new Services(shared, accepted);
+}
 
-  /** The choice by the configuration in force; made anew only when that has changed. */
-  function choose(): Choice {
-    const inForce = shared.inForce();
-    if (inForce === latest.inForce) return latest;
-    const claim = findConnector(inForce.table, local, endpoints.clientAddress);
-    // A binding that now wants TLS from the first octet has no place for a session that began without it.
-    const became = claim?.connector.tls.mode === "Implicit" && accepted.connector.tls.mode !== "Implicit";
-    latest = { inForce, connector: became ? undefined : claim?.connector };
-    return latest;
+class Services implements SessionServices {
+  readonly #shared: Shared;
+  readonly #accepted: Accepted;
+  #latest: Choice;
+  #pinned: Choice;
+  #handler: SessionHandler | undefined;
+  #messages = 0;
+
+  constructor(shared: Shared, accepted: Accepted) {
+    this.#shared = shared;
+    this.#accepted = accepted;
+    this.#latest = { inForce: shared.inForce(), connector: accepted.connector };
+    this.#pinned = this.#latest;
   }
 
-  return {
-    connector() {
-      pinned = choose();
-      return pinned.connector;
-    },
-    get handler() {
-      const session = accepted.session();
-      if (session === undefined) throw new Error("Cannot open the events of a session: it has not begun");
-      handler ??= deps.open(session);
-      return handler;
-    },
-    secureContext(servername) {
-      const { inForce, connector } = choose();
-      return connector && inForce.certificates.get(connector.name)?.context(servername);
-    },
-    async authenticate(user, password) {
-      const { inForce, connector } = choose();
-      const name = connector?.name ?? "";
-      const credentials = inForce.credentials.get(name);
-      if (credentials === undefined) throw new Error(`Cannot check a password: "${name}" has no credentials`);
-      return checkPassword(credentials, user, password);
-    },
-    checkSender(session, sender) {
-      if (pinned.connector === undefined) return noConnector;
-      return checkSender(session, sender, { connector: pinned.connector, domains: pinned.inForce.domains });
-    },
-    checkRecipient(session, recipient) {
-      if (pinned.connector === undefined) return noConnector;
-      return checkRecipient(session, recipient, {
-        connector: pinned.connector,
-        domains: pinned.inForce.domains,
-      });
-    },
-    admitMessage(session) {
-      if (pinned.connector === undefined) return noConnector;
-      const refusal = admission(shared, { session, connector: pinned.connector, messages });
-      if (refusal !== undefined) return refusal;
-      // RFC 9422 section 4.1: MAILMAX counts every MAIL, whatever becomes of it afterwards.
-      messages += 1;
-      return slowDown(shared, gone);
-    },
-    draining: () => shared.draining(),
-    protocolLog(direction, line) {
-      if (pinned.connector?.protocolLoggingLevel !== "Verbose") return;
-      const session = accepted.session()?.id;
-      deps.log.info({ session, connector: pinned.connector.name, direction, line }, "smtp dialogue");
-    },
-    fault(error, during) {
-      deps.log.error(
-        { session: accepted.session()?.id, connector: connectorName, during, err: error },
-        "session fault",
-      );
-    },
-    replied(verb, reply) {
-      const known = VERBS.has(verb.toUpperCase()) ? verb.toUpperCase() : "OTHER";
-      deps.count("reply", { connector: connectorName, verb: known, code: String(reply.code) });
-    },
-    closed: accepted.closed,
-  };
+  connector(): ReceiveConnectorEntry | undefined {
+    this.#pinned = this.#choose();
+    return this.#pinned.connector;
+  }
+
+  get handler(): SessionHandler {
+    const { session } = this.#accepted.arrival;
+    if (session === undefined) throw new Error("Cannot open the events of a session: it has not begun");
+    this.#handler ??= this.#shared.deps.open(session.session);
+    return this.#handler;
+  }
+
+  secureContext(servername: string): SecureContext | undefined {
+    const { inForce, connector } = this.#choose();
+    return connector && inForce.certificates.get(connector.name)?.context(servername);
+  }
+
+  async authenticate(user: string, password: string): Promise<boolean> {
+    const { inForce, connector } = this.#choose();
+    const name = connector?.name ?? "";
+    const credentials = inForce.credentials.get(name);
+    if (credentials === undefined) throw new Error(`Cannot check a password: "${name}" has no credentials`);
+    return checkPassword(credentials, user, password);
+  }
+
+  checkSender(session: SmtpSession, sender: Address | null): Answer {
+    const { connector, inForce } = this.#pinned;
+    return connector === undefined
+      ? noConnector
+      : checkSender(session, sender, { connector, domains: inForce.domains });
+  }
+
+  checkRecipient(session: SmtpSession, recipient: Address): Answer {
+    const { connector, inForce } = this.#pinned;
+    return connector === undefined
+      ? noConnector
+      : checkRecipient(session, recipient, { connector, domains: inForce.domains });
+  }
+
+  admitMessage(session: SmtpSession): Promise<Answer> | Answer {
+    const { connector } = this.#pinned;
+    if (connector === undefined) return noConnector;
+    const refusal = admission(this.#shared, { session, connector, messages: this.#messages });
+    if (refusal !== undefined) return refusal;
+    // RFC 9422 section 4.1: MAILMAX counts every MAIL, whatever becomes of it afterwards.
+    this.#messages += 1;
+    return this.#shared.pressure().level === "medium"
+      ? slowDown(this.#shared, this.#accepted.arrival.gone)
+      : undefined;
+  }
+
+  draining(): boolean {
+    return this.#shared.draining();
+  }
+
+  protocolLog(direction: "<" | ">" | "*", line: string): void {
+    const { connector } = this.#pinned;
+    if (connector?.protocolLoggingLevel !== "Verbose") return;
+    const fields = { session: this.#id(), connector: connector.name, direction, line };
+    this.#shared.deps.log.info(fields, "smtp dialogue");
+  }
+
+  fault(error: unknown, during: string): void {
+    const { connector } = this.#accepted;
+    const fields = { session: this.#id(), connector: connector.name, during, err: error };
+    this.#shared.deps.log.error(fields, "session fault");
+  }
+
+  replied(verb: string, { code }: Reply): void {
+    this.#shared.deps.count("reply", replyLabels(this.#accepted.connector, verb, code));
+  }
+
+  closed(): void {
+    this.#accepted.arrival.seat?.release();
+  }
+
+  /** The choice by the configuration in force; made anew only when that has changed. */
+  #choose(): Choice {
+    const inForce = this.#shared.inForce();
+    if (inForce === this.#latest.inForce) return this.#latest;
+    const { local, endpoints, connector } = this.#accepted;
+    const claim = findConnector(inForce.table, local, endpoints.clientAddress);
+    // A binding that now wants TLS from the first octet has no place for a session that began without it.
+    const became = claim?.connector.tls.mode === "Implicit" && connector.tls.mode !== "Implicit";
+    this.#latest = { inForce, connector: became ? undefined : claim?.connector };
+    return this.#latest;
+  }
+
+  #id(): string | undefined {
+    return this.#accepted.arrival.session?.session.id;
+  }
 }
 
 /** Refuses a message for load or limits; undefined: it is admitted and counted. */
 function admission(
-  { rate, pressure, deps }: Shared,
+  { rates, pressure, deps }: Shared,
   now: {
     readonly session: SmtpSession;
     readonly connector: ReceiveConnectorEntry;
@@ -158,14 +177,12 @@ function admission(
     return cut(tooManyMessages);
   const limit = connector.messageRateLimit;
   if (limit === undefined) return undefined;
-  return rate.admit(rateKey(session, connector), limit, deps.clock.now()) ? undefined : cut(rateExceeded);
+  return rates.admit(rateKey(session, connector), limit, deps.clock.now()) ? undefined : cut(rateExceeded);
 }
 
 async function slowDown({ pressure, deps }: Shared, gone: AbortSignal): Promise<Answer> {
-  const { level, sinceMs } = pressure();
-  if (level !== "medium") return undefined;
   try {
-    await deps.clock.sleep(pressureDelayMs(deps.clock.now() - sinceMs), gone);
+    await deps.clock.sleep(pressureDelayMs(deps.clock.now() - pressure().sinceMs), gone);
   } catch {
     // The client left: nobody waits for the answer.
   }

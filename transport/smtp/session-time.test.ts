@@ -139,6 +139,7 @@ describe("time", () => {
     await eventually(() => clock.sleepers() === 2);
     client.socket.resetAndDestroy();
     await eventually(() => started.events.includes("closed"));
+    await clock.advance(1000); // the watch finds that nobody is left
     expect(clock.sleepers()).toBe(0);
   });
 });

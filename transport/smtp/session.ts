@@ -7,33 +7,29 @@
  *
  * @module
  */
-import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import { setImmediate as turn } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../../lib/clock.ts";
 import { isRefusal, type Reply, reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import type { Endpoints, SessionServices } from "./contract.ts";
-import {
-  ask,
-  type Dialogue,
-  dropTransaction,
-  guard,
-  makeDialogue,
-  type Outcome,
-  refusalOf,
-  setUser,
-} from "./dialogue.ts";
-import { Intake } from "./intake.ts";
+import { type Dialogue, dropTransaction, guard, makeDialogue, type Outcome, setUser } from "./dialogue.ts";
+import { type GreetingSession, greet } from "./greeting.ts";
+import { Intake, type IntakeSession } from "./intake.ts";
 import { countError, replyDelayMs } from "./outcome.ts";
 import { Pace } from "./pace.ts";
 import { refuseSession } from "./refuse-session.ts";
 import { IDLE, INTERNAL_FAULT, SHUTTING_DOWN, TALKED_TOO_SOON, TOO_LONG, TOO_SLOW } from "./replies.ts";
-import { openWire, tlsFacts, type Wire } from "./wire.ts";
+import { formatLines } from "./reply-lines.ts";
+import { sessionId } from "./session-id.ts";
+import { Sleeper } from "./sleeper.ts";
+import { HALF_CLOSE_MS, type Watch, type Watched } from "./watch.ts";
+import { openWire, tlsFacts, type Wire, type WireEvents } from "./wire.ts";
 
 export interface SessionOptions {
   readonly clock: Clock;
+  /** Looks after its time. */
+  readonly watch: Watch;
   /** True when `socket` is a TLSSocket whose handshake is done. */
   readonly implicitTls: boolean;
   /** Octets that came behind the PROXY header. */
@@ -70,57 +66,46 @@ export function startSession(
   services: SessionServices,
   options: SessionOptions,
 ): SessionControl {
-  const id = randomBytes(8).toString("hex").toUpperCase();
+  const id = sessionId();
   const connector = services.connector();
   if (connector === undefined) return refuseSession(socket, { id, endpoints, services, options });
   const dialogue = makeDialogue({ services, clock: options.clock, endpoints }, { id, connector });
-  const session = new Session(socket, dialogue, options.implicitTls);
+  const session = new Session(socket, dialogue, options);
   session.start(options.earlyBytes);
   return session;
 }
 
-class Session implements SessionControl {
-  readonly #dialogue: Dialogue;
+class Session implements SessionControl, IntakeSession, GreetingSession, WireEvents, Watched {
+  readonly dialogue: Dialogue;
+  readonly pace: Pace;
   readonly #wire: Wire;
-  readonly #pace: Pace;
+  readonly #watch: Watch;
   readonly #intake: Intake;
-  readonly #gone = new AbortController();
+  readonly #sleeper: Sleeper;
   #isGreeted = false;
   #isBusy = false;
   #isClosing = false;
   #mustStop = false;
+  #closedAt = 0;
 
-  constructor(socket: Socket | TLSSocket, dialogue: Dialogue, isTls: boolean) {
+  constructor(socket: Socket | TLSSocket, dialogue: Dialogue, { watch, implicitTls }: SessionOptions) {
     const { services, session } = dialogue;
-    this.#dialogue = dialogue;
-    this.#pace = new Pace(dialogue.clock.now());
-    if (isTls) session.tls = tlsFacts(socket as TLSSocket);
-    this.#wire = openWire(
-      socket,
-      { id: session.id, isTls, endpoints: session, secureContext: (name) => services.secureContext(name) },
-      {
-        octets: (chunk) => this.#octets(chunk),
-        ended: () => this.#ended(),
-        secured: (tls) => this.#secured(tls),
-        failed: (error) => this.#log("*", `Connection failed: ${error.message}`),
-        closed: () => this.#closed(),
-      },
-    );
-    this.#intake = new Intake({
-      dialogue,
-      pace: this.#pace,
-      answer: (verb, outcome) => this.#answer(verb, outcome),
-      hasMore: () => this.#wire.hasMore(),
-      log: (line) => this.#log("<", line),
-    });
+    this.dialogue = dialogue;
+    this.pace = new Pace(dialogue.clock.now());
+    if (implicitTls) session.tls = tlsFacts(socket as TLSSocket);
+    const secureContext = (name: string) => services.secureContext(name);
+    this.#wire = openWire(socket, { id: session.id, endpoints: session, secureContext }, this);
+    this.#watch = watch;
+    this.#intake = new Intake(this);
+    this.#sleeper = new Sleeper(dialogue.clock);
   }
 
   get session(): SmtpSession {
-    return this.#dialogue.session;
+    return this.dialogue.session;
   }
 
   inTransaction(): boolean {
-    return this.#dialogue.transaction !== undefined;
+    return this.dialogue.transaction !== undefined;
   }
 
   shutdown(): void {
@@ -135,67 +120,82 @@ class Session implements SessionControl {
 
   start(earlyBytes: Buffer | undefined): void {
     this.#wire.open();
-    this.#greet(earlyBytes).catch((error: unknown) => this.#broken(error));
-    this.#keepTime().catch((error: unknown) => this.#broken(error));
+    this.#watch.add(this);
+    greet(this, earlyBytes !== undefined && earlyBytes.length > 0);
   }
 
-  async #greet(earlyBytes: Buffer | undefined): Promise<void> {
-    const { connector, services, clock } = this.#dialogue;
-    await nextPoll();
-    if (earlyBytes !== undefined && earlyBytes.length > 0) this.#tooSoon();
-    else await this.#sleep(connector.greetingDelayMs);
-    if (this.#isClosing) return;
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  work(octets: number): void {
     this.#isBusy = true;
-    this.#pace.work(clock.now(), 0);
-    const answer = await ask(this.#dialogue, "CONNECT", () => services.handler.onConnect());
-    const refusal = refusalOf(answer);
-    const banner = reply(220, undefined, `${connector.fqdn} ESMTP ${connector.banner ?? "Postroom"}`);
-    await this.#sleep(answer?.delayMs ?? 0);
-    if (this.#isClosing) return;
+    this.pace.work(this.dialogue.clock.now(), octets);
+  }
+
+  greeted(answer: Reply, isRefused: boolean): void {
     this.#isGreeted = true;
-    this.#send("CONNECT", refusal?.reply ?? banner);
+    this.#send("CONNECT", answer);
     this.#rest();
     // RFC 5321 §3.1: after a refusal only QUIT is left to say, so the connection is closed.
-    if (refusal !== undefined) this.#close();
+    if (isRefused) this.#close();
     else this.#stopIfDue();
   }
 
   // RFC 5321 §4.3.1: the client waits for the greeting.
-  #tooSoon(): void {
-    this.#dialogue.services.handler.onReject("CONNECT", TALKED_TOO_SOON);
+  tooSoon(): void {
+    this.dialogue.services.handler.onReject("CONNECT", TALKED_TOO_SOON);
     this.#cut(TALKED_TOO_SOON, "CONNECT");
   }
 
-  async #octets(chunk: Buffer): Promise<void> {
-    const { clock } = this.#dialogue;
-    if (this.#isClosing) return;
+  octets(chunk: Buffer): Promise<void> | undefined {
+    if (this.#isClosing) return undefined;
     try {
       if (!this.#isGreeted) {
-        this.#tooSoon();
-        return;
+        this.tooSoon();
+        return undefined;
       }
-      this.#isBusy = true;
-      this.#pace.work(clock.now(), chunk.length);
-      let rest = chunk;
-      while (rest.length > 0 && !this.#isClosing) rest = await this.#intake.take(rest);
+      this.work(chunk.length);
+      const pending = this.#intake.takeAll(chunk);
+      if (pending !== undefined) return this.#afterwards(pending);
     } catch (error) {
-      this.#broken(error);
+      this.broken(error);
+    }
+    this.#rest();
+    return this.#wire.drained();
+  }
+
+  async #afterwards(pending: Promise<void>): Promise<void> {
+    try {
+      await pending;
+    } catch (error) {
+      this.broken(error);
     }
     this.#rest();
     await this.#wire.drained();
   }
 
+  hasMore(): boolean {
+    return this.#wire.hasMore();
+  }
+
   /** Sends the reply of a verb, late if it must be, and does what follows from it. */
-  async #answer(verb: string, outcome: Outcome): Promise<void> {
-    const dialogue = this.#dialogue;
-    if (this.#isClosing) return;
+  answer(verb: string, outcome: Outcome): Promise<void> | undefined {
+    const { dialogue } = this;
+    if (this.#isClosing) return undefined;
     const final = countError(dialogue, outcome);
     if (!final.isTheirs && isRefusal(final.reply)) {
       const about =
         final.about ?? (verb === "DATA" || verb === "BDAT" ? dialogue.transaction?.envelope : undefined);
       guard(dialogue, verb, () => dialogue.services.handler.onReject(verb, final.reply, about));
     }
-    await this.#sleep(replyDelayMs(dialogue, final));
+    const delayMs = replyDelayMs(dialogue, final);
+    if (delayMs > 0) return this.sleep(delayMs).then(() => this.#answerNow(verb, final));
+    this.#answerNow(verb, final);
+    return undefined;
+  }
+
+  #answerNow(verb: string, final: Outcome): void {
     if (this.#isClosing) return;
     this.#send(verb, final.reply);
     if (final.endsTransaction) this.#endTransaction();
@@ -210,16 +210,16 @@ class Session implements SessionControl {
       return;
     }
     const cut = () => {
-      if (this.#dialogue.session.tls === undefined) this.destroy();
+      if (this.dialogue.session.tls === undefined) this.destroy();
     };
-    this.#sleep(HANDSHAKE_TIMEOUT_MS).then(cut, (error: unknown) => this.#broken(error));
+    this.sleep(HANDSHAKE_TIMEOUT_MS).then(cut, (error: unknown) => this.broken(error));
   }
 
   #endTransaction(): void {
-    const { transaction } = this.#dialogue;
+    const { transaction } = this.dialogue;
     // A sink that ended has been answered for; anything else was given up, and the handler is told.
-    if (transaction?.content?.isOver) this.#dialogue.transaction = undefined;
-    else dropTransaction(this.#dialogue);
+    if (transaction?.content?.isOver) this.dialogue.transaction = undefined;
+    else dropTransaction(this.dialogue);
   }
 
   #stopIfDue(): void {
@@ -234,72 +234,79 @@ class Session implements SessionControl {
 
   #close(): void {
     this.#isClosing = true;
+    this.#closedAt = this.dialogue.clock.now();
     this.#wire.close();
   }
 
   #send(verb: string, answer: Reply): void {
-    for (const line of this.#wire.send(answer)) this.#log(">", line);
-    this.#dialogue.services.replied(verb, answer);
+    this.#wire.send(answer);
+    if (this.#isVerbose) for (const line of formatLines(answer)) this.#log(">", line);
+    this.dialogue.services.replied(verb, answer);
   }
 
   #rest(): void {
     this.#isBusy = false;
-    this.#pace.wait(this.#dialogue.clock.now());
+    this.pace.wait(this.dialogue.clock.now());
   }
 
-  #ended(): void {
+  ended(): void {
     if (!this.#isClosing) this.#close();
   }
 
-  #secured(tls: TLSSocket): void {
-    const { session } = this.#dialogue;
+  secured(tls: TLSSocket): void {
+    const { session } = this.dialogue;
     // RFC 3207 §4.2: what was said before TLS is forgotten.
     session.helo = "";
     session.extended = false;
-    setUser(this.#dialogue, undefined);
+    setUser(this.dialogue, undefined);
     session.tls = tlsFacts(tls);
   }
 
-  #closed(): void {
-    const { services, transaction } = this.#dialogue;
+  failed(error: Error): void {
+    this.#log("*", `Connection failed: ${error.message}`);
+  }
+
+  closed(): void {
+    const { services, transaction } = this.dialogue;
     this.#isClosing = true;
-    this.#gone.abort();
+    this.#watch.remove(this);
+    this.#sleeper.wake();
     transaction?.content?.abort();
-    this.#dialogue.transaction = undefined;
-    guard(this.#dialogue, "disconnect", () => services.handler.onDisconnect());
+    this.dialogue.transaction = undefined;
+    guard(this.dialogue, "disconnect", () => services.handler.onDisconnect());
     services.closed();
   }
 
-  /** Ends the session of a client that is idle, too slow or too long. */
-  async #keepTime(): Promise<void> {
-    const { clock } = this.#dialogue;
-    while (!this.#isClosing) {
-      await this.#sleep(this.#pace.nextCheckMs(clock.now(), this.#dialogue.connector));
-      if (this.#isClosing) return;
-      const verdict = this.#pace.judge(clock.now(), this.#dialogue.connector, this.inTransaction());
-      if (verdict !== undefined) this.#cut(VERDICTS[verdict]);
+  /** Ends the session of a client that is idle, too slow or too long, or does not close after us. */
+  look(now: number): number {
+    const { connector } = this.dialogue;
+    if (this.#isClosing) {
+      if (now - this.#closedAt >= HALF_CLOSE_MS) this.#wire.destroy();
+      return this.#closedAt + HALF_CLOSE_MS - now;
     }
+    const verdict = this.pace.judge(now, connector, this.inTransaction());
+    if (verdict !== undefined) this.#cut(VERDICTS[verdict]);
+    return this.pace.nextCheckMs(now, connector);
   }
 
-  /** Waits; returns early when the socket is gone. */
-  async #sleep(ms: number): Promise<void> {
-    if (ms <= 0 || this.#gone.signal.aborted) return;
-    await this.#dialogue.clock.sleep(ms, this.#gone.signal).catch(() => undefined);
+  sleep(ms: number): Promise<void> {
+    return this.#sleeper.sleep(ms);
+  }
+
+  heard(line: string): void {
+    if (this.#isVerbose) this.#log("<", line);
+  }
+
+  get #isVerbose(): boolean {
+    return this.dialogue.connector.protocolLoggingLevel === "Verbose";
   }
 
   #log(direction: "<" | ">" | "*", line: string): void {
-    const { services, connector } = this.#dialogue;
-    if (connector.protocolLoggingLevel === "Verbose") services.protocolLog(direction, line);
+    if (this.#isVerbose) this.dialogue.services.protocolLog(direction, line);
   }
 
-  #broken(error: unknown): void {
-    this.#dialogue.services.fault(error, "session");
+  broken(error: unknown): void {
+    this.dialogue.services.fault(error, "session");
     this.#cut(reply(421, "4.3.0", INTERNAL_FAULT.text));
   }
-}
-
-/** Resolves when whatever lay in the socket before has been read: a turn to begin reading, one to read. */
-async function nextPoll(): Promise<void> {
-  await turn();
-  await turn();
 }

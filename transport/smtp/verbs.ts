@@ -1,4 +1,5 @@
 /** The verbs of the dialogue, by name (RFC 5321 §4.1.1), and what must be so before any of them. */
+import { whenDone } from "../../lib/when-done.ts";
 import { reply } from "../../mail/reply.ts";
 import { auth } from "./auth-verb.ts";
 import { type Command, parseHelo } from "./command.ts";
@@ -34,7 +35,7 @@ import {
 } from "./replies.ts";
 
 /** undefined: the reply comes later (BDAT). */
-type Verb = (dialogue: Dialogue, args: string) => Step | Promise<Outcome | undefined>;
+type Verb = (dialogue: Dialogue, args: string) => Step | Promise<Outcome | undefined> | undefined;
 
 const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ["EHLO", (dialogue, args) => greet(dialogue, args, true)],
@@ -58,7 +59,7 @@ const BEFORE_TLS: ReadonlySet<string> = new Set(["EHLO", "HELO", "NOOP", "STARTT
 // Web pages and TLS clients that were sent to the wrong port; no request of theirs may come to be a command.
 const NOT_MAIL = /^(?:GET|POST|HEAD|PUT|DELETE|OPTIONS|TRACE|CONNECT|PATCH)$|^\x16\x03/;
 
-export function runCommand(dialogue: Dialogue, { verb, args }: Command): Step | Promise<Outcome | undefined> {
+export function runCommand(dialogue: Dialogue, { verb, args }: Command): ReturnType<Verb> {
   const { connector, session } = dialogue;
   if (NOT_MAIL.test(verb)) return { reply: NOT_SMTP, disconnect: true };
   if (verb === "") return { reply: NOT_A_COMMAND };
@@ -74,14 +75,21 @@ export function knownVerb(verb: string): string {
   return VERBS.has(verb) ? verb : "UNKNOWN";
 }
 
-async function greet(dialogue: Dialogue, args: string, extended: boolean): Promise<Outcome> {
-  const { services, session, connector } = dialogue;
+function greet(dialogue: Dialogue, args: string, extended: boolean): Step {
+  const { services, session } = dialogue;
   const name = parseHelo(args);
   if (name === undefined) return { reply: BAD_GREETING };
   dropTransaction(dialogue); // RFC 5321 §4.1.4: EHLO acts as RSET
   session.helo = name;
   session.extended = extended;
-  const answer = await ask(dialogue, "EHLO", () => services.handler.onEhlo(name));
+  return whenDone(
+    ask(dialogue, "EHLO", () => services.handler.onEhlo(name)),
+    (answer) => greeted(dialogue, answer),
+  );
+}
+
+function greeted(dialogue: Dialogue, answer: Outcome | undefined): Outcome {
+  const { session, connector } = dialogue;
   const refusal = refusalOf(answer);
   if (refusal !== undefined) {
     session.helo = "";
@@ -89,7 +97,7 @@ async function greet(dialogue: Dialogue, args: string, extended: boolean): Promi
     return refusal;
   }
   const hello = `${connector.fqdn} Hello [${session.clientAddress}]`;
-  const lines = extended ? [hello, ...extensionLines(currentOffer(dialogue), connector)] : hello;
+  const lines = session.extended ? [hello, ...extensionLines(currentOffer(dialogue), connector)] : hello;
   return { reply: reply(250, undefined, lines), delayMs: answer?.delayMs };
 }
 

@@ -1,25 +1,22 @@
 /**
- * Wire: the one file that knows the inside of smtp-server (docs/decisions/0010-smtp-server-behind-wire.md).
+ * Wire: carries a session's socket: octets in with back pressure, replies out, half-close, the end.
  *
- * smtp-server carries the socket: pipe with back pressure, errors, half-close and its deadline, the switch to TLS
- * with the plaintext parser retired. Parsing, verbs, replies, greeting and timeouts are ours: its parser is replaced,
- * its timers are never armed, its verbs are never reached. wire.test.ts fails when an upgrade moves what this leans on.
+ * One chunk is worked on at a time. What the kernel hands over meanwhile waits, and then nothing more is read. STARTTLS
+ * is smtp-server's (upgrade.ts); after it the TLS socket takes the place of the plain one.
  *
  * @module
  */
 import type { Socket } from "node:net";
 import type { SecureContext, TLSSocket } from "node:tls";
-import type { SMTPServer } from "smtp-server";
-import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
-import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
 import type { Reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import type { Endpoints } from "./contract.ts";
-import { formatLines } from "./reply-lines.ts";
+import { replyText } from "./reply-lines.ts";
+import { upgrade } from "./upgrade.ts";
 
 export interface WireEvents {
-  /** The next octets. More come when the promise resolves; it never rejects. */
-  octets(chunk: Buffer): Promise<void>;
+  /** The next octets. More come when the promise resolves, or at once without one; it never rejects. */
+  octets(chunk: Buffer): Promise<void> | undefined;
   /** The client has closed its half. */
   ended(): void;
   /** TLS is up. */
@@ -32,17 +29,16 @@ export interface WireEvents {
 
 export interface WireOptions {
   readonly id: string;
-  readonly isTls: boolean;
   readonly endpoints: Endpoints;
   /** TLS context for a server name; "" when the client names none. */
-  readonly secureContext: (servername: string) => SecureContext | undefined;
+  secureContext(servername: string): SecureContext | undefined;
 }
 
 export interface Wire {
   /** Lets the octets in. */
   open(): void;
-  /** Writes a reply; replies of one turn of the event loop leave together. Returns its lines. */
-  send(reply: Reply): readonly string[];
+  /** Writes a reply; replies of one turn of the event loop leave together. */
+  send(reply: Reply): void;
   /** Resolves when the client has taken enough of our replies; undefined: it has. */
   drained(): Promise<void> | undefined;
   /** True when octets have arrived behind those that octets() is working on. */
@@ -56,16 +52,7 @@ export interface Wire {
 }
 
 export function openWire(socket: Socket | TLSSocket, options: WireOptions, events: WireEvents): Wire {
-  const connection = new Connection(socket, options, events);
-  return {
-    open: () => connection.open(),
-    send: (reply) => connection.sendReply(reply),
-    drained: () => connection.drained(),
-    hasMore: () => connection.hasMore(),
-    startTls: () => connection.startTls(),
-    close: () => connection.close(),
-    destroy: () => connection.destroySocket(),
-  };
+  return new SocketWire(socket, options, events);
 }
 
 /** What a session tells of its TLS. */
@@ -79,41 +66,44 @@ export function tlsFacts(socket: TLSSocket): NonNullable<SmtpSession["tls"]> {
   };
 }
 
-class Connection extends SMTPConnection {
-  readonly #events: WireEvents;
+class SocketWire implements Wire {
+  #socket: Socket | TLSSocket;
   readonly #options: WireOptions;
-  readonly #host: Host;
+  readonly #events: WireEvents;
   /** Replies of this turn of the event loop. */
   #unsent = "";
+  /** Chunks behind the one at work. */
+  #waiting: Buffer[] | undefined;
+  #isBusy = false;
+  #hasEnded = false;
+  #isUpgrading = false;
+  #isClosing = false;
+  #isOver = false;
 
   constructor(socket: Socket | TLSSocket, options: WireOptions, events: WireEvents) {
-    const host = makeHost(options, events);
-    super(host as unknown as SMTPServer, socket, { id: options.id, ...addressesOf(options.endpoints) });
-    this.#events = events;
+    this.#socket = socket;
     this.#options = options;
-    this.#host = host;
+    this.#events = events;
   }
 
   open(): void {
-    // A client may close its half after QUIT or DATA and still wait for the replies.
-    this._socket.allowHalfOpen = true;
-    this._setListeners(() => undefined);
+    const socket = this.#socket;
+    socket.on("close", () => this.#gone());
+    socket.on("error", (error) => this.#failed(error));
+    this.#read(socket);
   }
 
-  sendReply(reply: Reply): readonly string[] {
-    const lines = formatLines(reply);
-    const socket = this._socket;
-    // While the handshake runs, _socket is the plaintext one: nothing may be written to it.
-    if (this._upgrading || socket.destroyed || !socket.writable) return lines;
+  send(reply: Reply): void {
+    // While the handshake runs, the socket is the plaintext one: nothing may be written to it.
+    if (this.#isUpgrading || this.#socket.destroyed || !this.#socket.writable) return;
     // Replies leave in one packet when one packet brought their commands (RFC 2920 §3.2).
-    if (this.#unsent === "") process.nextTick(() => this.#flush());
-    this.#unsent += `${lines.join("\r\n")}\r\n`;
-    return lines;
+    if (this.#unsent === "") process.nextTick(flush, this);
+    this.#unsent += replyText(reply);
   }
 
   drained(): Promise<void> | undefined {
-    this.#flush();
-    const socket = this._socket;
+    this.flush();
+    const socket = this.#socket;
     if (!socket.writableNeedDrain || socket.destroyed) return undefined;
     return new Promise((resolve) => {
       const done = () => {
@@ -127,133 +117,113 @@ class Connection extends SMTPConnection {
   }
 
   hasMore(): boolean {
-    const parser = this._parser;
-    return parser instanceof Parser && (parser.hasMore() || this._socket.readableLength > 0);
+    return this.#waiting !== undefined || this.#socket.readableLength > 0;
   }
 
   startTls(): boolean {
     const context = this.#options.secureContext("");
-    if (context === undefined || !this._parser) return false;
-    this.#host.secureContext.set("*", context);
-    this.#flush();
-    const socket = this._socket;
-    // upgrade() takes every listener off the socket; the service's own must hear it close.
-    const onClose = socket.rawListeners("close") as (() => void)[];
-    // Its first callback would resume the parser that is retired now; ours resumes with octets().
-    this.upgrade(
-      () => undefined,
-      () => undefined,
-    );
-    for (const listener of onClose) socket.on("close", listener);
+    if (context === undefined || this.#isOver) return false;
+    this.flush();
+    this.#isUpgrading = true;
+    this.#waiting = undefined;
+    upgrade(this.#socket, context, {
+      id: this.#options.id,
+      endpoints: this.#options.endpoints,
+      secureContext: (servername) => this.#options.secureContext(servername),
+      secured: (tls) => this.#secured(tls),
+      failed: (error) => this.#failed(error),
+      closed: () => this.#gone(),
+    });
     return true;
   }
 
-  destroySocket(): void {
-    this._socket.destroy();
+  close(): void {
+    this.flush();
+    const socket = this.#socket;
+    if (!socket.destroyed && socket.writable) socket.end();
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#waiting = undefined;
+    // A paused socket never reads the FIN of the client. During a handshake the TLS socket does the reading.
+    if (!this.#isUpgrading && !socket.destroyed) socket.resume();
   }
 
-  override close(): void {
-    this.#flush();
-    super.close();
+  destroy(): void {
+    this.#socket.destroy();
   }
 
-  // Called from SMTPConnection's constructor, before the fields of this class exist.
-  override _createParser(): SMTPStream {
-    const parser = new Parser(
-      (chunk) => this.#events.octets(chunk),
-      () => this.#events.ended(),
-    );
-    parser.on("error", (error) => this._onError(error));
-    return parser;
-  }
-
-  /** Shown each new socket. The idle time is Pace's business: socket.setTimeout would count our own time too. */
-  override _armTimeout(socket?: Socket): void {
-    if (!this._upgrading || socket === undefined) return;
-    // A half-closed client cannot finish a handshake: "end" before "secure" is the end of it.
-    const onEnd = () => socket.destroy();
-    socket.once("end", onEnd).once("secure", () => socket.off("end", onEnd));
-  }
-
-  override _onError(error: Error): void {
-    this.#events.failed(error);
-    this._socket.destroy();
-  }
-
-  #flush(): void {
+  flush(): void {
     const text = this.#unsent;
     if (text === "") return;
     this.#unsent = "";
-    const socket = this._socket;
+    const socket = this.#socket;
     if (!socket.destroyed && socket.writable) socket.write(text, "latin1"); // replies are ASCII
   }
-}
 
-/** SMTPStream's place in the pipe, with none of its parsing. */
-class Parser extends SMTPStream {
-  readonly #octets: (chunk: Buffer) => Promise<void>;
-  readonly #ended: () => void;
-  #inWork = 0;
-
-  constructor(octets: (chunk: Buffer) => Promise<void>, ended: () => void) {
-    super();
-    this.#octets = octets;
-    this.#ended = ended;
+  #read(socket: Socket | TLSSocket): void {
+    // A client may close its half after QUIT or DATA and still wait for the replies.
+    socket.allowHalfOpen = true;
+    socket.on("data", (chunk) => this.#arrived(chunk));
+    socket.on("end", () => this.#ended());
   }
 
-  hasMore(): boolean {
-    return this.writableLength > this.#inWork;
-  }
-
-  override _write(chunk: Buffer, _encoding: BufferEncoding | "buffer", next: () => void): void {
-    if (this.isClosed) {
-      next();
+  #arrived(chunk: Buffer): void {
+    if (this.#isClosing) return;
+    if (!this.#isBusy) {
+      this.#work(chunk);
       return;
     }
-    this.#inWork = chunk.length;
-    this.#octets(chunk).then(() => {
-      this.#inWork = 0;
-      next();
-    });
+    this.#socket.pause();
+    this.#waiting ??= [];
+    this.#waiting.push(chunk);
   }
 
-  override _flushData(): void {
-    if (!this.isClosed) this.#ended();
+  #work(chunk: Buffer): void {
+    const pending = this.#events.octets(chunk);
+    if (pending === undefined) return;
+    this.#isBusy = true;
+    pending.then(() => this.#worked());
+  }
+
+  #worked(): void {
+    this.#isBusy = false;
+    while (!this.#isBusy && this.#waiting !== undefined) {
+      const [chunk, ...rest] = this.#waiting;
+      this.#waiting = rest.length === 0 ? undefined : rest;
+      if (chunk !== undefined) this.#work(chunk);
+    }
+    if (this.#isBusy || this.#isClosing || this.#isUpgrading) return;
+    if (this.#hasEnded) this.#events.ended();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  #ended(): void {
+    this.#hasEnded = true;
+    if (!this.#isBusy && !this.#isClosing) this.#events.ended();
+  }
+
+  #secured(tls: TLSSocket): void {
+    if (this.#isOver) return;
+    this.#socket = tls;
+    this.#isUpgrading = false;
+    this.#events.secured(tls);
+    this.#read(tls);
+  }
+
+  #failed(error: Error): void {
+    this.#events.failed(error);
+    this.#socket.destroy();
+  }
+
+  #gone(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#isClosing = true;
+    this.#waiting = undefined;
+    this.#events.closed();
   }
 }
 
-/** What an SMTPConnection asks of its SMTPServer. */
-interface Host {
-  readonly options: { readonly secure: boolean };
-  readonly connections: Set<unknown>;
-  readonly secureContext: Map<string, SecureContext>;
-}
-
-const silent = { info: () => undefined, debug: () => undefined, error: () => undefined };
-
-function makeHost({ isTls, secureContext }: WireOptions, events: WireEvents): Host {
-  const host = {
-    options: { secure: isTls, name: "postroom" },
-    logger: silent,
-    connections: new Set<unknown>(),
-    secureContext: new Map<string, SecureContext>(),
-    _resolveSNI(servername: string, done: (error: Error | null, context?: SecureContext) => void) {
-      done(null, secureContext(servername));
-    },
-    onSecure(socket: TLSSocket, _session: unknown, done: () => void) {
-      events.secured(socket);
-      done();
-    },
-    onClose: () => events.closed(),
-  };
-  return host;
-}
-
-function addressesOf(endpoints: Endpoints) {
-  return {
-    localAddress: endpoints.localAddress,
-    localPort: endpoints.localPort,
-    remoteAddress: endpoints.clientAddress,
-    remotePort: endpoints.clientPort,
-  };
+function flush(wire: SocketWire): void {
+  wire.flush();
 }
