@@ -1,17 +1,20 @@
 /** Ids that sort by time of creation and never repeat, also over restarts. */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomInt, randomUUIDv7 } from "node:crypto";
 import type { Clock } from "./clock.ts";
 
 export interface Ids {
   /** Internal message id: 9 base-36 digits of time, 4 of order, 6 of chance; upper case. */
   next(): string;
-  /** Network message id: a UUID. */
+  /** Network message id: a UUID that begins with its time (RFC 9562 §5.7), so that the queue's index grows at its end. */
   uuid(): string;
 }
 
-/** Makes an id source; ids made within a millisecond keep their order. */
-export function createIds(clock: Clock): Ids {
-  const chance = randomBytes(4).readUInt32BE().toString(36).padStart(7, "0").slice(-6);
+/** As many sources as 6 digits tell apart. */
+export const ID_SOURCES = 36 ** 6;
+
+/** Makes an id source; ids made within a millisecond keep their order. `source`: a number that no other one has now. */
+export function createIds(clock: Clock, source = randomInt(ID_SOURCES)): Ids {
+  const chance = source.toString(36).padStart(6, "0");
   let last = 0;
   let order = 0;
   return {
@@ -21,6 +24,6 @@ export function createIds(clock: Clock): Ids {
       last = now;
       return `${now.toString(36).padStart(9, "0")}${order.toString(36).padStart(4, "0")}${chance}`.toUpperCase();
     },
-    uuid: () => randomUUID(),
+    uuid: () => randomUUIDv7(),
   };
 }

@@ -77,13 +77,20 @@ async function categorizeOne(item: QueueItem, deps: CategorizeDeps): Promise<voi
   try {
     const { plan, change } = await decide(item, deps);
     if (change === undefined) return await defer(item, plan.deferReason ?? "", deps);
-    await deps.queue.apply(change);
+    await apply(change, deps);
     report(item, plan, deps);
   } catch (cause) {
     await deferFault(item, cause, deps);
   } finally {
     end();
   }
+}
+
+/** The usual message goes on as one copy. After a crash it is categorized again, so its row need not be on disk before it is tried. */
+async function apply(change: Change, { queue }: CategorizeDeps): Promise<void> {
+  const { update: [copy, ...others] = [], insert = [], remove = [] } = change;
+  const isUsual = copy !== undefined && others.length + insert.length + remove.length === 0;
+  await (isUsual ? queue.passOn(copy) : queue.apply(change));
 }
 
 /** All work on the message itself, marked: a crash in here is the message's doing, one in the commit is not. */
@@ -191,7 +198,7 @@ async function deferFault(item: QueueItem, cause: unknown, deps: CategorizeDeps)
     await defer(item, "Categorizer fault", deps);
   } catch (again) {
     log.error({ ...ofMessage(item.message), cause: String(again) }, "message not deferred, kept as it was");
-    queue.releaseLater([item.message.id]);
+    void queue.releaseLater([item.message.id]);
   }
 }
 

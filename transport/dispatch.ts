@@ -16,6 +16,7 @@ import { createJobRoom } from "./job-room.ts";
 import { createPumps } from "./pumps.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { settleAttempt } from "./settle.ts";
+import { createSettlements } from "./settlements.ts";
 import { ofMessage } from "./tracking.ts";
 
 export interface DispatchDeps extends BounceDeps {
@@ -32,6 +33,7 @@ export interface Dispatcher {
 }
 
 const POLL_MS = 20;
+const DISK_PAUSE_MS = 1000;
 
 /** Starts the loop over all delivery queues. */
 export function startDispatcher(deps: DispatchDeps): Dispatcher {
@@ -39,6 +41,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   const timers = new Map<string, NodeJS.Timeout>();
   const jobs = createJobRoom(() => deps.pipeline().snapshot.transport.limits.maxOutboundConnections, wake);
   let stopped = false;
+  const settlements = createSettlements();
 
   const waitFor = (key: string, until: number) => {
     if (timers.has(key) || stopped) return;
@@ -55,6 +58,10 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     const hop = parseNextHopKey(key);
     const connector = deps.pipeline().sendConnectors.get(hop.connector);
     if (!leadsTo(connector, hop)) return resubmit(key, deps);
+    if (settlements.isOverrun()) {
+      waitFor(key, clock.now() + DISK_PAUSE_MS);
+      return false;
+    }
     const limit = jobs.take(key, () => delivery.slots(hop, connector));
     if (limit === 0) {
       const until = delivery.backOffUntil(key);
@@ -62,13 +69,21 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
       return false;
     }
     const items = await takeUpTo(key, limit);
-    for (const item of items) {
-      void attempt(item, deps, () => stopped).finally(() => {
-        jobs.give(1);
-        wake(key);
-      });
-    }
+    for (const item of items) void job(key, item);
     return items.length === limit;
+  };
+
+  /** Delivers, gives its place to the next one, settles. Never rejects. */
+  const job = async (key: string, item: QueueItem): Promise<void> => {
+    const giveRoom = () => {
+      jobs.give(1);
+      wake(key);
+    };
+    const settle = await attempt(item, deps, () => stopped);
+    const mustWait = settlements.isFull();
+    if (!mustWait) giveRoom();
+    await settlements.run(settle, (cause) => settleLater(item, cause, deps));
+    if (mustWait) giveRoom();
   };
 
   /** What is due, a place in the job room for each; the other places are given back. */
@@ -105,20 +120,27 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     async stop() {
       stopped = true;
       for (const timer of timers.values()) clearTimeout(timer);
-      while (jobs.taken() + pumps.running() > 0) await clock.sleep(POLL_MS);
+      while (jobs.taken() + settlements.running() + pumps.running() > 0) await clock.sleep(POLL_MS);
     },
   };
 }
 
+/** What is left to be done for an item once its delivery is over: it settles what came of it. */
+type Settle = () => Promise<void> | void;
+
 /** Never rejects. */
-async function attempt(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<void> {
+async function attempt(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<Settle> {
   try {
-    await attemptOne(item, deps, isStopped);
+    return await attemptOne(item, deps, isStopped);
   } catch (cause) {
-    deps.log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
-    // Not at once: where its report cannot be written, a delivered message would be sent again and again.
-    deps.queue.releaseLater([item.message.id]);
+    return () => Promise.reject(cause);
   }
+}
+
+/** Not at once: where its report cannot be written, a delivered message would be sent again and again. */
+function settleLater(item: QueueItem, cause: unknown, { queue, log }: DispatchDeps): Promise<void> {
+  log.error({ ...ofMessage(item.message), cause: String(cause) }, "delivery not settled");
+  return queue.releaseLater([item.message.id]);
 }
 
 /** True when the router would still name this next hop for the connector: an MX queue has a domain, the others have none. */
@@ -129,11 +151,11 @@ export function leadsTo(
   return connector !== undefined && (connector.routing.type === "MX") === (domain !== "");
 }
 
-async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<void> {
+async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => boolean): Promise<Settle> {
   const { nextHop, message } = item;
   const pipeline = deps.pipeline();
   const connector = nextHop === undefined ? undefined : pipeline.sendConnectors.get(nextHop.connector);
-  if (nextHop === undefined || !leadsTo(connector, nextHop)) return toSubmission([item], deps);
+  if (nextHop === undefined || !leadsTo(connector, nextHop)) return () => toSubmission([item], deps);
   const end = deps.metrics.deliverySeconds.startTimer({ connector: connector.name });
   const result = await deps.delivery.deliver({
     message,
@@ -144,8 +166,8 @@ async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => 
   end();
   // Cut because we stop: that is no failure of the next hop, and the message is due when we are back.
   if (isStopped() && result.outcomes.every((outcome) => outcome.result === "deferred"))
-    return deps.queue.release([item.message.id]);
-  await settle(item, result, deps);
+    return () => deps.queue.release([item.message.id]);
+  return () => settle(item, result, deps);
 }
 
 async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDeps): Promise<void> {
@@ -168,7 +190,7 @@ async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
   try {
     await toSubmission(items, deps);
   } catch (cause) {
-    deps.queue.releaseLater(items.map(({ message }) => message.id));
+    void deps.queue.releaseLater(items.map(({ message }) => message.id));
     throw cause;
   }
   return items.length > 0;

@@ -1,9 +1,11 @@
 /**
  * Handout: what is due, as far as memory knows, and who has what.
  *
- * One group per queue and next hop. Fresh items wait in memory up to a bound of octets; beyond it, and for
- * what falls due later, the group only notes that the store has more. An item in hand (leased) is in no group.
- * No I/O and no clock: queue.ts asks the store and passes the time.
+ * One group per queue and next hop. Fresh items, and what was read ahead, wait in memory up to a bound of octets;
+ * of the rest, and of what falls due later, the group only notes that the store has more. When memory is full, the
+ * groups that hold most of it let go of theirs, which are on disk as well: a dead next hop must not take the place
+ * of one that delivers. An item in hand (leased) is in no group.
+ * No I/O and no clock: taking.ts asks the store and passes the time.
  *
  * @module
  */
@@ -16,13 +18,26 @@ export interface Group {
   readonly nextHop: string;
   /** Due items in memory, oldest first, by priority. */
   readonly ready: Readonly<Record<Priority, Map<string, QueueItem>>>;
-  /** The store may have due items that are not in memory. */
-  inStore: boolean;
+  /** Octets that they take. */
+  memory: number;
+  /**
+   * The store may have due items that are not in memory: of this priority, behind those in memory, and of lower
+   * ones. Undefined: memory has them all.
+   */
+  inStore: Priority | undefined;
+  /** The same, of what came since the read that is under way began. */
+  inStoreSince: Priority | undefined;
   /** When the earliest of the items that are not due yet falls due. */
   nextDueAt: number | undefined;
-  /** The read of the store that is under way: others wait, or an item would be handed out twice. */
-  reading: Promise<unknown> | undefined;
+  /** The read of the store that is under way: there is one at a time. */
+  reading: Promise<void> | undefined;
 }
+
+const PRIORITIES = ["High", "Normal", "Low"] as const;
+const RANK: Readonly<Record<Priority, number>> = { High: 0, Normal: 1, Low: 2 };
+
+/** Memory is kept free beyond this share of its bound. */
+const FILLED = 0.75;
 
 export class Handout {
   readonly #memoryBound: number;
@@ -48,13 +63,16 @@ export class Handout {
     let group = this.#groups.get(key);
     if (group === undefined) {
       const ready = { High: new Map(), Normal: new Map(), Low: new Map() };
-      group = { queue, nextHop, ready, inStore: false, nextDueAt: undefined, reading: undefined };
+      group = {
+        ...{ queue, nextHop, ready, memory: 0, inStore: undefined, inStoreSince: undefined },
+        ...{ nextDueAt: undefined, reading: undefined },
+      };
       this.#groups.set(key, group);
     }
     return group;
   }
 
-  /** Takes note of an item that is on disk in this form and in nobody's hand. Returns its group when it is due. */
+  /** Takes note of an item that is on disk, or will be, and in nobody's hand. Returns its group when it is due. */
   offer(item: QueueItem, now: number): Group | undefined {
     if (item.status === "Suspended") return undefined;
     const group = this.group(item.queue, item.nextHop?.key ?? "");
@@ -62,15 +80,29 @@ export class Handout {
       group.nextDueAt = Math.min(item.dueAt, group.nextDueAt ?? item.dueAt);
       return undefined;
     }
+    const { priority } = item.message;
     const cost = memoryCost(item);
-    if (group.inStore || this.#memoryUsed + cost > this.#memoryBound) {
-      group.inStore = true;
-      return group;
+    if (!isBehindStore(group, priority) && this.#memoryUsed + cost > this.#memoryBound) this.#makeRoom();
+    if (isBehindStore(group, priority) || this.#memoryUsed + cost > this.#memoryBound) {
+      noteInStore(group, priority);
+    } else {
+      this.#hold(group, item, cost);
     }
-    this.#memoryUsed += cost;
-    group.ready[item.message.priority].set(item.message.id, item);
-    this.#waiting.set(item.message.id, group);
     return group;
+  }
+
+  /** Keeps an item that was read from the store; false when memory is full. `must`: somebody waits for it. */
+  keep(group: Group, item: QueueItem, { must }: { must: boolean }): boolean {
+    const cost = memoryCost(item);
+    if (!must && this.#memoryUsed + cost > this.#memoryBound) return false;
+    this.#hold(group, item, cost);
+    return true;
+  }
+
+  /** True when there is memory for what nobody has asked for yet. */
+  hasRoom(): boolean {
+    if (this.#memoryUsed >= this.#memoryBound * FILLED) this.#makeRoom();
+    return this.#memoryUsed < this.#memoryBound * FILLED;
   }
 
   /** Drops the copy in memory, if there is one; the group it was in. */
@@ -78,18 +110,20 @@ export class Handout {
     const group = this.#waiting.get(id);
     if (group === undefined) return undefined;
     this.#waiting.delete(id);
-    for (const items of Object.values(group.ready)) {
-      const item = items.get(id);
-      if (item !== undefined) this.#memoryUsed -= memoryCost(item);
-      items.delete(id);
+    for (const priority of PRIORITIES) {
+      const item = group.ready[priority].get(id);
+      if (item === undefined) continue;
+      group.ready[priority].delete(id);
+      this.#use(group, -memoryCost(item));
     }
     return group;
   }
 
-  /** Up to `limit` items out of memory, High first, leased. */
+  /** Up to `limit` items out of memory, High first, leased; none that the store may have older ones of. */
   takeReady(group: Group, limit: number): QueueItem[] {
     const taken: QueueItem[] = [];
-    for (const priority of ["High", "Normal", "Low"] as const) {
+    for (const priority of PRIORITIES) {
+      if (group.inStore !== undefined && RANK[priority] > RANK[group.inStore]) return taken;
       for (const item of group.ready[priority].values()) {
         if (taken.length >= limit) return taken;
         this.lease(item);
@@ -116,20 +150,29 @@ export class Handout {
     return this.#leases.get(id);
   }
 
-  /** Ids in hand, of one group or of all. */
-  leasedIds(group?: Group): string[] {
-    const ids: string[] = [];
+  /** True when memory knows where the item is: in hand or waiting. */
+  has(id: string): boolean {
+    return this.#leases.has(id) || this.#waiting.has(id);
+  }
+
+  /** All ids in hand. */
+  leasedIds(): Iterable<string> {
+    return this.#leases.keys();
+  }
+
+  /** Ids of a group that are in hand or wait in memory. */
+  knownIds(group: Group): string[] {
+    const ids = PRIORITIES.flatMap((priority) => [...group.ready[priority].keys()]);
     for (const [id, { queue, nextHop }] of this.#leases) {
-      if (group === undefined || (queue === group.queue && (nextHop?.key ?? "") === group.nextHop))
-        ids.push(id);
+      if (queue === group.queue && (nextHop?.key ?? "") === group.nextHop) ids.push(id);
     }
     return ids;
   }
 
   /** Drops a group that has nothing left to say. */
   tidy(group: Group): void {
-    if (group.inStore || group.nextDueAt !== undefined || group.reading !== undefined || hasReady(group))
-      return;
+    if (group.inStore !== undefined || group.nextDueAt !== undefined || group.reading !== undefined) return;
+    if (readyCount(group) > 0) return;
     const key = `${group.queue} ${group.nextHop}`;
     // Tidied away before, and made anew since: the new one stays.
     if (this.#groups.get(key) === group) this.#groups.delete(key);
@@ -138,10 +181,57 @@ export class Handout {
   memoryUsed(): number {
     return this.#memoryUsed;
   }
+
+  #hold(group: Group, item: QueueItem, cost: number): void {
+    this.#use(group, cost);
+    group.ready[item.message.priority].set(item.message.id, item);
+    this.#waiting.set(item.message.id, group);
+  }
+
+  #use(group: Group, octets: number): void {
+    group.memory += octets;
+    this.#memoryUsed += octets;
+  }
+
+  /** Groups that hold as much as the average or more let go of all they have, until there is room again. */
+  #makeRoom(): void {
+    const average = this.#memoryUsed / Math.max(this.#groups.size, 1);
+    for (const group of this.#groups.values()) {
+      if (this.#memoryUsed < this.#memoryBound * FILLED) return;
+      if (group.memory >= average && group.memory > 0) this.#letGo(group);
+    }
+  }
+
+  #letGo(group: Group): void {
+    for (const priority of PRIORITIES) {
+      const items = group.ready[priority];
+      if (items.size === 0) continue;
+      noteInStore(group, priority);
+      for (const id of items.keys()) this.#waiting.delete(id);
+      items.clear();
+    }
+    this.#use(group, -group.memory);
+  }
 }
 
-export function hasReady({ ready }: Group): boolean {
-  return ready.High.size + ready.Normal.size + ready.Low.size > 0;
+/** The store may have due items of that priority, and of lower ones, that are not in memory. */
+export function noteInStore(group: Group, priority: Priority): void {
+  group.inStore = higherOf(group.inStore, priority);
+  group.inStoreSince = higherOf(group.inStoreSince, priority);
+}
+
+export function higherOf(a: Priority | undefined, b: Priority | undefined): Priority | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return RANK[a] <= RANK[b] ? a : b;
+}
+
+export function readyCount({ ready }: Group): number {
+  return ready.High.size + ready.Normal.size + ready.Low.size;
+}
+
+/** Items of that priority wait in the store: a fresh one goes behind them. */
+function isBehindStore({ inStore }: Group, priority: Priority): boolean {
+  return inStore !== undefined && RANK[priority] >= RANK[inStore];
 }
 
 // The objects around the octets weigh about as much as a small header.

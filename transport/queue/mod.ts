@@ -42,14 +42,19 @@ export interface Queue {
   discardBody(body: Body): void;
   /** Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them back. */
   apply(change: Change): Promise<void>;
+  /**
+   * Like apply({ update: [item] }) for an item in hand, except that the write may wait a moment: after a crash the
+   * item may be as it was before. For what can be decided again. Undefined: done, as far as this process sees.
+   */
+  passOn(item: QueueItem): Promise<void> | undefined;
   /** Up to `limit` due items, leased. */
   take(queue: QueueKind, options: { nextHop?: string; limit: number }): Promise<readonly QueueItem[]>;
   /** Items of Submission, Delivery and Unreachable past expiresAt, or received before `receivedBefore` and not delayNotified; leased. */
   takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]>;
   /** Gives a lease back without a change. */
   release(ids: readonly string[]): void;
-  /** Gives back, after a pause, the leases of what its holder failed to settle. */
-  releaseLater(ids: readonly string[]): void;
+  /** Gives back, after a pause, the leases of what its holder failed to settle. Resolves after the pause. */
+  releaseLater(ids: readonly string[]): Promise<void>;
   /** Called when something became due in a queue (after apply, by time, after resume); at once for what is due at the call. */
   onDue(listener: (queue: QueueKind, nextHop: string) => void): void;
   /** Marks a message as being worked on, so that a crash is counted; call the result when done. No fsync: it survives the process, not the machine. */

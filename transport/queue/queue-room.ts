@@ -9,12 +9,17 @@
  */
 import type { Body } from "../../mail/message.ts";
 import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
-import { type Bodies, DamagedBodyError } from "./bodies.ts";
+import type { Bodies, DamagedBodyError } from "./bodies.ts";
 import { type DiskUsage, watchDiskUsage } from "./disk-usage.ts";
 import { Fence, idsOf } from "./fence.ts";
 import type { Marks } from "./marks.ts";
+import { Meanwhile } from "./meanwhile.ts";
 import type { BodyWriter, Queue } from "./mod.ts";
+import { Postponed } from "./postponed.ts";
 import type { QueueOptions } from "./queue.ts";
+import { readAfter } from "./read-after.ts";
+import { Releases } from "./releases.ts";
+import { withSoundBodies } from "./sound-bodies.ts";
 import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
 import { type DueListener, type TakeOptions, Taking } from "./taking.ts";
 
@@ -26,7 +31,6 @@ export interface QueueParts {
 }
 
 const MEMORY_BOUND = 64 * 1024 * 1024;
-const UNSETTLED_PAUSE_MS = 30_000;
 
 export class QueueRoom implements Queue {
   readonly store: QueueStore;
@@ -34,13 +38,11 @@ export class QueueRoom implements Queue {
   readonly #parts: QueueParts;
   readonly #taking: Taking;
   readonly #fence = new Fence();
+  readonly #postponed: Postponed;
+  readonly #releases: Releases;
   readonly #verbs: AdminVerbs;
   readonly #submission = new Set<string>();
-  /** Suspended by an administrator while in hand; takes effect when the holder is done. */
-  readonly #suspendLater = new Set<string>();
-  /** In hand, and the change that should have settled them failed. */
-  readonly #unsettled = new Set<string>();
-  readonly #damagedFiles = new Set<string>();
+  readonly #meanwhile = new Meanwhile();
   readonly #stopped = new AbortController();
   #closing: Promise<void> | undefined;
   #diskUsage: DiskUsage | undefined;
@@ -48,9 +50,17 @@ export class QueueRoom implements Queue {
   constructor(options: QueueOptions, parts: QueueParts) {
     this.#options = options;
     this.#parts = parts;
-    this.store = parts.store;
+    const { store } = parts;
     const { clock, log, memoryBound = MEMORY_BOUND } = options;
-    this.#taking = new Taking({ store: this.store, fence: this.#fence, clock, log, memoryBound });
+    const fence = this.#fence;
+    const postponed = new Postponed({ store, onWritten: (item) => this.#noteWritten(item) });
+    this.#postponed = postponed;
+    this.store = readAfter(() => postponed.flush(), store);
+    this.#taking = new Taking({ store, fence, postponed, clock, log, memoryBound });
+    this.#releases = new Releases({
+      ...{ taking: this.#taking, meanwhile: this.#meanwhile, clock, closed: this.#stopped.signal },
+      suspend: (item) => void this.#suspendNow(item),
+    });
     this.#verbs = adminVerbs({
       store: this.store,
       now: () => clock.now(),
@@ -58,7 +68,7 @@ export class QueueRoom implements Queue {
       release: (ids) => this.release(ids),
       isInHand: (id) => this.#taking.leased(id) !== undefined || this.#fence.isChanging(id),
       lease: (item) => this.#taking.lease(item),
-      suspendLater: this.#suspendLater,
+      suspendLater: this.#meanwhile.suspended,
       onRemove: options.onRemove,
     });
   }
@@ -88,16 +98,18 @@ export class QueueRoom implements Queue {
   }
 
   async apply(asked: Change): Promise<void> {
-    const change = this.#adjust(asked);
+    const change = this.#meanwhile.adjust(asked);
     const ids = idsOf(change);
     const forgotten = this.#taking.forget(ids);
     const held = this.#heldItems(change);
+    const whole = this.#postponed.takeOver(change);
     this.#fence.begin(ids);
     try {
-      await this.store.apply(change, held);
+      await this.#parts.store.apply(whole.change, held);
     } catch (error) {
+      this.#postponed.putBack(whole.taken);
       for (const place of forgotten) this.#taking.dueInStore(place);
-      for (const id of ids) if (this.#taking.leased(id) !== undefined) this.#unsettled.add(id);
+      this.#releases.noteUnsettled(ids);
       void this.#offerAgain(ids);
       throw error;
     } finally {
@@ -108,26 +120,34 @@ export class QueueRoom implements Queue {
     if (change.amend !== undefined) await this.#settleInStore(change.amend.map(({ id }) => id));
   }
 
+  passOn(asked: QueueItem): Promise<void> | undefined {
+    const item = this.#meanwhile.adjustItem(asked);
+    const { id, body } = item.message;
+    const held = this.#heldItem(id);
+    // A body file of its own would be named by nobody if the message left before its row was written.
+    const mayWait = item.status === "Ready" && held !== undefined && isSameFile(body, held.message.body);
+    if (!mayWait || !this.#postponed.hasRoom() || this.#stopped.signal.aborted) {
+      return this.apply({ update: [item] });
+    }
+    this.#postponed.put(item, held);
+    this.#settle({ update: [item] });
+    return undefined;
+  }
+
   async take(queue: QueueKind, options: TakeOptions): Promise<readonly QueueItem[]> {
-    return await this.#withSoundBodies(await this.#taking.take(queue, options));
+    return await this.#soundOf(await this.#taking.take(queue, options));
   }
 
   async takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
-    return await this.#withSoundBodies(await this.#taking.takeOverdue(options));
+    return await this.#soundOf(await this.#taking.takeOverdue(options));
   }
 
   release(ids: readonly string[]): void {
-    for (const id of ids) {
-      if (this.#unsettled.has(id)) this.releaseLater([id]);
-      else this.#releaseNow(id);
-    }
+    this.#releases.release(ids);
   }
 
-  releaseLater(ids: readonly string[]): void {
-    for (const id of ids) {
-      this.#unsettled.delete(id);
-      void this.#releaseAfterPause(id);
-    }
+  releaseLater(ids: readonly string[]): Promise<void> {
+    return this.#releases.releaseLater(ids);
   }
 
   onDue(listener: DueListener): void {
@@ -168,49 +188,46 @@ export class QueueRoom implements Queue {
 
   close(): Promise<void> {
     this.#taking.stop();
+    this.#postponed.stop();
     this.#stopped.abort();
-    this.#closing ??= this.#parts.closeAll();
+    this.#closing ??= this.#postponed.flush().then(() => this.#parts.closeAll());
     return this.#closing;
   }
 
   /** A body file turned out damaged: whoever has the message, its next change sends it to Poison. */
   noteDamaged(error: DamagedBodyError): void {
     this.#options.log.error({ err: error, file: error.file }, "damaged body file");
-    this.#damagedFiles.add(error.file);
+    this.#meanwhile.damagedFiles.add(error.file);
   }
 
   removeFiles(files: readonly string[]): void {
-    for (const file of files) this.#damagedFiles.delete(file);
+    for (const file of files) this.#meanwhile.damagedFiles.delete(file);
     this.#parts.bodies.remove(files);
   }
 
-  /** What happened to an item while it was in hand, and its holder does not know. */
-  #adjust(change: Change): Change {
-    if (change.update === undefined) return change;
-    if (this.#suspendLater.size === 0 && this.#damagedFiles.size === 0) return change;
-    return { ...change, update: change.update.map((item) => this.#adjustItem(item)) };
-  }
-
-  #adjustItem(item: QueueItem): QueueItem {
-    const { body, id } = item.message;
-    if (body.kind === "file" && this.#damagedFiles.has(body.name)) {
-      const lastError = "Its body file is damaged";
-      return { ...item, queue: "Poison", nextHop: undefined, status: "Suspended", lastError };
-    }
-    return this.#suspendLater.has(id) ? { ...item, status: "Suspended" } : item;
-  }
-
-  /** What is in hand is on disk as it was handed out, unless its holder has another change under way. */
   #heldItems({ update = [] }: Change): ReadonlyMap<string, QueueItem> {
     const held = new Map<string, QueueItem>();
     for (const { message } of update) {
-      const item = this.#fence.isChanging(message.id) ? undefined : this.#taking.leased(message.id);
+      const item = this.#heldItem(message.id);
       if (item !== undefined) held.set(message.id, item);
     }
     return held;
   }
 
-  /** The change is on disk: leases end, and what is due can be taken. */
+  /** What is in hand is on disk as it was handed out, unless that is not written yet, or another change is under way. */
+  #heldItem(id: string): QueueItem | undefined {
+    if (this.#fence.isChanging(id)) return undefined;
+    return this.#postponed.has(id) ? this.#postponed.base(id) : this.#taking.leased(id);
+  }
+
+  /** On disk at last. Where memory had no room for it, it has to be read from there. */
+  #noteWritten(item: QueueItem): void {
+    const { id } = item.message;
+    this.#fence.touch([id]);
+    if (!this.#taking.knows(id) && !this.#fence.isChanging(id)) this.#taking.offer(item);
+  }
+
+  /** The change is on disk, or may wait: leases end, and what is due can be taken. */
   #settle({ insert = [], update = [], remove = [] }: Change): void {
     for (const item of [...insert, ...update]) {
       const { id, body } = item.message;
@@ -228,8 +245,8 @@ export class QueueRoom implements Queue {
 
   #endLease(id: string): void {
     this.#taking.endLease(id);
-    this.#suspendLater.delete(id);
-    this.#unsettled.delete(id);
+    this.#meanwhile.suspended.delete(id);
+    this.#releases.noteSettled(id);
   }
 
   async #settleInStore(ids: readonly string[]): Promise<void> {
@@ -250,24 +267,6 @@ export class QueueRoom implements Queue {
     }
   }
 
-  #releaseNow(id: string): void {
-    const item = this.#taking.endLease(id);
-    if (item === undefined) return;
-    if (this.#suspendLater.delete(id)) void this.#suspendNow(item);
-    else this.#taking.offer(item);
-  }
-
-  /** The disk is full, say: handed out at once, a delivered message would be sent again and again. */
-  async #releaseAfterPause(id: string): Promise<void> {
-    const held = this.#taking.leased(id);
-    try {
-      await this.#options.clock.sleep(UNSETTLED_PAUSE_MS, this.#stopped.signal);
-    } catch {
-      return; // Closed: leases end with the process.
-    }
-    if (held === this.#taking.leased(id)) this.#releaseNow(id);
-  }
-
   async #suspendNow({ message: { id } }: QueueItem): Promise<void> {
     try {
       await this.apply({ amend: [{ id, status: "Suspended" }] });
@@ -276,20 +275,8 @@ export class QueueRoom implements Queue {
     }
   }
 
-  /** Sets aside what has lost its body: after a restart nobody has looked at the file yet. */
-  async #withSoundBodies(items: readonly QueueItem[]): Promise<readonly QueueItem[]> {
-    if (items.every(({ message }) => message.body.kind === "inline")) return items;
-    const sound: QueueItem[] = [];
-    for (const item of items) {
-      try {
-        await this.#parts.bodies.check(item.message.body);
-        sound.push(item);
-      } catch (error) {
-        if (error instanceof DamagedBodyError) await this.#setAside(item, error);
-        else sound.push(item); // Not known to be damaged: who reads it will see.
-      }
-    }
-    return sound;
+  #soundOf(items: readonly QueueItem[]): Promise<readonly QueueItem[]> {
+    return withSoundBodies(items, this.#parts.bodies, (item, error) => this.#setAside(item, error));
   }
 
   async #setAside(item: QueueItem, error: DamagedBodyError): Promise<void> {
@@ -305,4 +292,8 @@ export class QueueRoom implements Queue {
       this.release([id]);
     }
   }
+}
+
+function isSameFile(a: Body, b: Body): boolean {
+  return a.kind === "inline" || (b.kind === "file" && a.name === b.name);
 }

@@ -1,6 +1,7 @@
 /**
  * Taking: hands out what is due, once, from memory or from the store, and tells when something became due.
  *
+ * The store is read ahead: one read fetches some hundred items, and the next one begins before they are used up.
  * Whatever a read of the store left behind is either announced again or has a time to wake for: nothing that
  * is due is ever forgotten until the next start.
  *
@@ -9,7 +10,8 @@
 import type { Clock } from "../../lib/clock.ts";
 import { Waker } from "../../lib/waker.ts";
 import type { Fence } from "./fence.ts";
-import { type Group, Handout, hasReady } from "./handout.ts";
+import { type Group, Handout, higherOf, noteInStore, readyCount } from "./handout.ts";
+import type { Postponed } from "./postponed.ts";
 import type { QueueLog } from "./queue.ts";
 import type { QueueItem, QueueKind, QueueStore } from "./store.ts";
 
@@ -26,11 +28,16 @@ export interface TakingParts {
   readonly clock: Clock;
   readonly log: QueueLog;
   readonly memoryBound: number;
+  /** Written before the store is read; what is still in there then, a read says nothing true of. */
+  readonly postponed: Postponed;
 }
 
 type Place = Pick<Group, "queue" | "nextHop">;
 
 const READ_AGAIN_MS = 5000;
+/** Items fetched at once where memory has room, and how many are left when the next ones are fetched. */
+const READ_AHEAD = 200;
+const READ_AHEAD_LOW = 100;
 
 export class Taking {
   readonly #parts: TakingParts;
@@ -49,7 +56,7 @@ export class Taking {
   onDue(listener: DueListener): void {
     this.#listeners.push(listener);
     for (const group of this.#handout.groups()) {
-      if (group.inStore || hasReady(group)) this.#tell(listener, group);
+      if (group.inStore !== undefined || readyCount(group) > 0) this.#tell(listener, group);
     }
   }
 
@@ -66,8 +73,9 @@ export class Taking {
 
   async takeOverdue(options: { receivedBefore: number; limit: number }): Promise<readonly QueueItem[]> {
     if (this.#stopped) return [];
-    const { fence, store, clock } = this.#parts;
-    const except = new Set([...this.#handout.leasedIds(), ...fence.changing()]);
+    const { fence, store, clock, postponed } = this.#parts;
+    await postponed.flush();
+    const except = new Set([...this.#handout.leasedIds(), ...fence.changing(), ...postponed.ids()]);
     const { answer, isStale } = await fence.read(() =>
       store.overdue({ ...options, now: clock.now(), except }),
     );
@@ -76,7 +84,7 @@ export class Taking {
     return items;
   }
 
-  /** An item is on disk in this form and in nobody's hand. */
+  /** An item is in nobody's hand, and on disk in this form or about to be. */
   offer(item: QueueItem): void {
     const group = this.#handout.offer(item, this.#parts.clock.now());
     if (group !== undefined) this.#announce(group);
@@ -86,7 +94,7 @@ export class Taking {
   /** The store has an item that may be due now. By name: the group itself may have been tidied away since. */
   dueInStore({ queue, nextHop }: Place): void {
     const group = this.#handout.group(queue, nextHop);
-    group.inStore = true;
+    noteInStore(group, "High");
     this.#announce(group);
   }
 
@@ -118,26 +126,37 @@ export class Taking {
     return this.#handout.leased(id);
   }
 
+  /** True when memory knows where the item is: in hand or waiting. */
+  knows(id: string): boolean {
+    return this.#handout.has(id);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#waker.stop();
   }
 
   async #takeFrom(queue: QueueKind, nextHop: string, limit: number): Promise<readonly QueueItem[]> {
-    let group = this.#handout.find(queue, nextHop);
-    while (group?.reading !== undefined) {
-      await group.reading.catch(() => undefined);
-      group = this.#handout.find(queue, nextHop);
+    const taken: QueueItem[] = [];
+    for (;;) {
+      const group = this.#handout.find(queue, nextHop);
+      if (group === undefined || this.#stopped || limit <= 0) return taken;
+      taken.push(...this.#takeReady(group, limit - taken.length));
+      if (taken.length >= limit || group.inStore === undefined) return this.#leave(group, taken);
+      try {
+        await this.#readAhead(group, limit - taken.length);
+      } catch (error) {
+        if (taken.length === 0) throw error;
+        return taken; // The rest is announced when the store is read again.
+      }
     }
-    if (group === undefined || this.#stopped || limit <= 0) return [];
-    try {
-      if (!group.inStore) return this.#takeReady(group, limit);
-      const reading = this.#takeFromStore(group, limit);
-      group.reading = reading;
-      return await reading;
-    } finally {
-      this.#handout.tidy(group);
-    }
+  }
+
+  /** The hand is as full as it gets: time to fetch the next ones before they are asked for. */
+  #leave(group: Group, taken: readonly QueueItem[]): readonly QueueItem[] {
+    if (group.inStore === undefined) this.#handout.tidy(group);
+    else if (readyCount(group) < READ_AHEAD_LOW) void this.#readAhead(group, 1).catch(() => undefined);
+    return taken;
   }
 
   #takeReady(group: Group, limit: number): readonly QueueItem[] {
@@ -146,31 +165,49 @@ export class Taking {
     return taken;
   }
 
-  async #takeFromStore(group: Group, limit: number): Promise<readonly QueueItem[]> {
+  /** Fetches due items into memory, `limit` at least. Those who ask together share one read. */
+  #readAhead(group: Group, limit: number): Promise<void> {
+    group.reading ??= this.#read(
+      group,
+      this.#handout.hasRoom() ? Math.max(limit, READ_AHEAD) : limit,
+    ).finally(() => {
+      group.reading = undefined;
+      this.#handout.tidy(group);
+    });
+    return group.reading;
+  }
+
+  async #read(group: Group, limit: number): Promise<void> {
     const { queue, nextHop } = group;
-    const { fence, store, clock } = this.#parts;
-    const except = new Set([...this.#handout.leasedIds(group), ...fence.changing()]);
+    const { fence, store, clock, log, postponed } = this.#parts;
+    await postponed.flush();
+    const except = new Set([...this.#handout.knownIds(group), ...fence.changing(), ...postponed.ids()]);
     const now = clock.now();
-    group.inStore = false;
+    group.inStoreSince = undefined;
     try {
       const { answer, isStale } = await fence.read(() => store.due({ queue, nextHop, now, limit, except }));
-      const items = answer.filter(({ message: { id } }) => !isStale(id));
-      for (const item of items) this.lease(item);
-      if (answer.length >= limit || items.length < answer.length) {
-        group.inStore = true;
-        // Who got a full hand comes again; who did not must be told that there may be more.
-        if (items.length < limit) this.#announce(group);
-        return items;
-      }
-      const next = await this.#nextDue(group, now);
-      if (next !== undefined) this.dueLater(group, next);
-      return items;
+      const sound = answer.filter(({ message: { id } }) => !isStale(id));
+      group.inStore = group.inStoreSince;
+      if (sound.length < answer.length) noteInStore(group, "High");
+      else if (answer.length >= limit)
+        group.inStore = higherOf(group.inStore, answer.at(-1)?.message.priority);
+      this.#keep(group, sound);
     } catch (error) {
-      group.inStore = true;
+      log.error({ queue, nextHop, err: error }, "due messages not read");
       this.dueLater(group, now + READ_AGAIN_MS);
       throw error;
-    } finally {
-      group.reading = undefined;
+    }
+    if (group.inStore !== undefined) return;
+    const next = await this.#nextDue(group, now);
+    if (next !== undefined) this.dueLater(group, next);
+  }
+
+  /** The first is kept in any case: somebody may wait for it. */
+  #keep(group: Group, items: readonly QueueItem[]): void {
+    for (const [index, item] of items.entries()) {
+      if (this.#handout.keep(group, item, { must: index === 0 })) continue;
+      noteInStore(group, item.message.priority);
+      return;
     }
   }
 

@@ -1,0 +1,137 @@
+/**
+ * Postponed: updates that need not be on disk at once, because after a crash they are decided again.
+ *
+ * They wait a quarter of a second. What is changed or removed before that was never written; the usual message is
+ * categorized and delivered without its row being touched between. Whoever reads the store has them written first.
+ * An update that cannot be written stays here and is tried again; the store has told of the fault.
+ *
+ * @module
+ */
+import type { Change, QueueItem, QueueStore } from "./store.ts";
+
+export interface PostponedParts {
+  readonly store: QueueStore;
+  /** The item is on disk now. */
+  onWritten(item: QueueItem): void;
+}
+
+interface Entry {
+  readonly item: QueueItem;
+  /** What the store holds of it; undefined: nobody is sure. */
+  base: QueueItem | undefined;
+  writing: boolean;
+}
+
+/** Postponed updates that a change took over; they wait again when it fails. */
+export type TakenOver = ReadonlyMap<string, Entry>;
+
+const PAUSE_MS = 250;
+const PAUSE_AFTER_FAULT_MS = 5000;
+const MOST = 1000;
+
+export class Postponed {
+  readonly #parts: PostponedParts;
+  readonly #entries = new Map<string, Entry>();
+  #flushing: Promise<unknown> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #failed = false;
+  #stopped = false;
+
+  constructor(parts: PostponedParts) {
+    this.#parts = parts;
+  }
+
+  /** False when too much waits, or the disk takes no more: then the update has to be written at once. */
+  hasRoom(): boolean {
+    return this.#entries.size < MOST && !this.#failed;
+  }
+
+  /** `base`: what the store holds of the item. */
+  put(item: QueueItem, base: QueueItem | undefined): void {
+    this.#entries.set(item.message.id, { item, base, writing: false });
+    this.#arm();
+  }
+
+  ids(): Iterable<string> {
+    return this.#entries.keys();
+  }
+
+  /** What the store holds of an item that waits here; undefined while it is being written. */
+  base(id: string): QueueItem | undefined {
+    const entry = this.#entries.get(id);
+    return entry?.writing === true ? undefined : entry?.base;
+  }
+
+  has(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
+  /** A change of the same items is about to be applied: the change as it must be, and what it took over. */
+  takeOver(change: Change): { change: Change; taken: TakenOver } {
+    const taken = new Map<string, Entry>();
+    if (this.#entries.size === 0) return { change, taken };
+    const take = (id: string) => {
+      const entry = this.#entries.get(id);
+      if (entry === undefined) return;
+      taken.set(id, entry);
+      this.#entries.delete(id);
+    };
+    const { update = [], amend = [], remove = [] } = change;
+    for (const { message } of update) take(message.id);
+    for (const id of remove) take(id);
+    const amended = amend.filter(({ id }) => this.#entries.has(id));
+    if (amended.length === 0) return { change, taken };
+    const first = amended.flatMap(({ id }) => this.#entries.get(id)?.item ?? []);
+    for (const { id } of amended) take(id);
+    return { change: { ...change, update: [...update, ...first] }, taken };
+  }
+
+  /** The change that took them over failed. */
+  putBack(taken: TakenOver): void {
+    for (const [id, { item }] of taken) if (!this.#entries.has(id)) this.put(item, undefined);
+  }
+
+  /** Writes what waits, and waits for what is being written. Never rejects. */
+  async flush(): Promise<void> {
+    if (this.#entries.size === 0) return;
+    const entries = [...this.#entries.values()].filter(({ writing }) => !writing);
+    this.#flushing = Promise.all([this.#flushing, ...entries.map((entry) => this.#write(entry))]);
+    await this.#flushing;
+  }
+
+  /** No more turns of its own; flush() still writes. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #write(entry: Entry): Promise<void> {
+    const { item, base } = entry;
+    const { id } = item.message;
+    entry.writing = true;
+    try {
+      await this.#parts.store.apply({ update: [item] }, base && new Map([[id, base]]));
+      this.#failed = false;
+      if (this.#entries.get(id) !== entry) return;
+      this.#entries.delete(id);
+      this.#parts.onWritten(item);
+    } catch {
+      this.#failed = true;
+      entry.base = undefined;
+      this.#arm();
+    } finally {
+      entry.writing = false;
+    }
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.flush();
+      },
+      this.#failed ? PAUSE_AFTER_FAULT_MS : PAUSE_MS,
+    );
+  }
+}
