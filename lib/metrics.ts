@@ -1,5 +1,6 @@
 /** Prometheus metrics of the transport, in one place so that names and labels are found at a glance. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { createQuickCounter } from "./quick-counter.ts";
 
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -11,7 +12,7 @@ export function createMetrics() {
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: string[]) =>
-    new Counter({ name: `postroom_${name}`, help, labelNames, registers });
+    createQuickCounter({ name: `postroom_${name}`, help, labelNames, registers });
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: `postroom_${name}`, help, labelNames, registers });
   const histogram = (name: string, help: string, labelNames: string[] = []) =>
