@@ -1,2 +1,15 @@
 /** The speed bench's doors: what further benches stand on. */
+export { CASES, type Case } from "./cases.ts";
+export { send, sourceCommand } from "./load.ts";
 export type { CertificateFiles, Peer, PeerOptions, RunningPeer } from "./peer.ts";
+export { postfix } from "./postfix-peer.ts";
+export {
+  type ManifestPorts,
+  type PostroomOptions,
+  plainRelay,
+  postroom,
+  wholePipeline,
+} from "./postroom-peer.ts";
+export { memoryMegabytes, processesOf } from "./processes-of.ts";
+export { type Sink, startSink } from "./sink.ts";
+export { isSteady, medianOf, messagesFor, type Spread, spreadOf } from "./statistics.ts";

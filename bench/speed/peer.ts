@@ -41,5 +41,7 @@ export interface RunningPeer {
   readonly port: number;
   /** All its processes as of now, for memory and CPU time. */
   pids(): readonly number[];
+  /** CPU time of all of them since its start, ended ones too. Undefined: cannot be had here. */
+  cpuSeconds(): number | undefined;
   stop(): Promise<void>;
 }

@@ -27,6 +27,8 @@ export interface PostfixOptions {
 
 export interface Postfix {
   readonly port: number;
+  /** Of its master: all other processes stem from it. */
+  pid(): number;
   /** What it logged so far. */
   log(): string;
   /** Ends its processes and removes its folder. */
@@ -66,14 +68,16 @@ export async function startPostfix({
   folder.write("etc/main.cf", mainCf(folder.path, nextHopPort, settings));
   folder.write("etc/master.cf", MASTER.replace("PORT", String(port)));
   const log = () => readOr(join(folder.path, "queue/maillog"), "");
-  const stop = guard({ pidFile: join(folder.path, "queue/pid/master.pid"), folder: folder.path });
+  const pidFile = join(folder.path, "queue/pid/master.pid");
+  const stop = guard({ pidFile, folder: folder.path });
   const { output } = await run("postfix", ["-c", etc, "start"]);
   await greeted(port).catch(async (cause: unknown) => {
     const said = `${output}${log()}`;
     await stop();
     throw new Error(`Postfix does not greet: ${said}`, { cause });
   });
-  return { port, log, stop };
+  const pid = () => Number(readFileSync(pidFile, "utf8"));
+  return { port, pid, log, stop };
 }
 
 function mainCf(folder: string, nextHopPort: number, settings: readonly string[]): string {
@@ -117,6 +121,7 @@ pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
+tlsproxy unix - - n - 0 tlsproxy
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
