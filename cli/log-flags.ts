@@ -1,6 +1,6 @@
 /** The log of a process, as its flags want it. */
 import { type Command, Option } from "commander";
-import { createLog, type Logger } from "../lib/log.ts";
+import { createLog, type Logger, type LogOptions } from "../lib/log.ts";
 
 export interface LogFlags {
   readonly logLevel: string;
@@ -17,7 +17,12 @@ export function addLogFlags(command: Command): Command {
     );
 }
 
-export function openLog({ logLevel, logFormat }: LogFlags): Logger {
+export function openLog(flags: LogFlags): Logger {
+  return createLog(logOptions(flags));
+}
+
+/** What another thread of this process logs with. */
+export function logOptions({ logLevel, logFormat }: LogFlags): LogOptions {
   const pretty = logFormat === "text" || (logFormat === "auto" && process.stdout.isTTY === true);
-  return createLog({ level: logLevel, pretty });
+  return { level: logLevel, pretty };
 }

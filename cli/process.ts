@@ -2,26 +2,38 @@
 import type { Command } from "commander";
 import type { Logger } from "../lib/log.ts";
 import { startTransport, type Transport, type TransportOptions } from "../transport/main.ts";
-import { addLogFlags, type LogFlags, openLog } from "./log-flags.ts";
+import { addLogFlags, type LogFlags, logOptions, openLog } from "./log-flags.ts";
 import { onSignal } from "./signals.ts";
-import { UsageError } from "./usage.ts";
+import { parseCount, UsageError } from "./usage.ts";
 
 export interface ProcessFlags extends LogFlags {
   readonly grace: string;
+  readonly workers: string;
 }
+
+const MAX_WORKERS = 64;
 
 export function addProcessFlags(command: Command): Command {
   return addLogFlags(
-    command.option("--grace <seconds>", "at the end, wait this long for open transactions", "10"),
+    command
+      .option("--grace <seconds>", "at the end, wait this long for open transactions", "10")
+      .option(
+        "--workers <n>",
+        "threads that take and deliver mail, each with a queue of its own; one for each core at most (POSTROOM_WORKERS)",
+        process.env.POSTROOM_WORKERS || "1",
+      ),
   );
 }
 
 /** Resolves when it runs; a signal ends it, and the process. */
 export async function runTransport(
   flags: ProcessFlags,
-  optionsOf: (log: Logger) => Omit<TransportOptions, "log" | "signal">,
+  optionsOf: (log: Logger) => Omit<TransportOptions, "log" | "signal" | "workers" | "threadLog">,
 ): Promise<void> {
   const log = openLog(flags);
+  const workers = parseCount(flags.workers, "--workers");
+  if (workers > MAX_WORKERS)
+    throw new UsageError(`Cannot run ${workers} workers: ${MAX_WORKERS} are the most`);
   const grace = Number(flags.grace);
   if (!Number.isFinite(grace) || grace < 0)
     throw new UsageError(`Cannot read --grace "${flags.grace}": write seconds`);
@@ -38,9 +50,10 @@ export async function runTransport(
     log.info("stopped");
     process.exit(0);
   };
-  const transport = await startTransport({ ...optionsOf(log), log, signal: ended }).catch((cause: unknown) =>
-    ended.aborted ? end() : giveUp(cause),
-  );
+  const transport = await startTransport({
+    ...optionsOf(log),
+    ...{ log, workers, threadLog: logOptions(flags), signal: ended },
+  }).catch((cause: unknown) => (ended.aborted ? end() : giveUp(cause)));
   if (ended.aborted) return await end(transport);
   for (const { address, port } of transport.bindings()) log.info({ address, port }, "listening");
   ended.addEventListener("abort", () => void end(transport));

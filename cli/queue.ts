@@ -1,11 +1,11 @@
 /** `postroom queue`: look at queues and act on messages, while the transport runs or not. */
 import { once } from "node:events";
-import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { systemClock } from "../lib/clock.ts";
 import { createLog } from "../lib/log.ts";
 import { headerValues } from "../mail/header.ts";
-import { openAdmin, type QueueAdmin, type QueueFilter, type QueueKind } from "../transport/queue/mod.ts";
+import type { QueueAdmin, QueueFilter, QueueKind } from "../transport/queue/mod.ts";
+import { openQueues } from "./queues.ts";
 import { type OutputFormat, printRows } from "./table.ts";
 import { parseCount, UsageError } from "./usage.ts";
 
@@ -88,7 +88,7 @@ function changing(command: Command, description: string): Command {
 }
 
 function open({ state }: CommonOptions): QueueAdmin {
-  return openAdmin(join(state, "queue"), {
+  return openQueues(state, {
     clock: systemClock,
     log: createLog({ level: "error", pretty: false }),
   });

@@ -34,6 +34,8 @@ export interface FolderSourceDeps {
   readonly state: string;
   /** The last good snapshot of an earlier process. */
   readonly previous: Snapshot | undefined;
+  /** Worker threads that this process runs. */
+  readonly workers: number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -43,7 +45,7 @@ export async function openFolderSource(
   options: FolderOptions,
   deps: FolderSourceDeps,
 ): Promise<ConfigurationSource> {
-  const { log } = deps;
+  const { log, workers } = deps;
   let { previous } = deps;
   const folder = await openManifestFolder(options.manifests, deps.clock);
   const manifestMemory = new ManifestMemory();
@@ -66,7 +68,7 @@ export async function openFolderSource(
       reported = report(loaded, diagnostics, { log, reported });
       if (snapshot === undefined || packed === undefined)
         throw new RefusedError("Cannot start: no MailTransport is in force, see the faults above");
-      warned = warnOfIgnored(resources, snapshot, { log, warned });
+      warned = warnOfIgnored(resources, snapshot, { log, workers, warned });
       const { digest, chunks } = packed;
       return { snapshot, secrets, keep: { digest, digests: [...chunks.keys()], texts: chunks } };
     },
@@ -96,7 +98,7 @@ function report(
 function warnOfIgnored(
   resources: readonly AnyResource[],
   { transport }: Snapshot,
-  { log, warned }: { log: Logger; warned: string },
+  { log, workers, warned }: { log: Logger; workers: number; warned: string },
 ): string {
   const found = resources.find(
     (one) => qualifiedName(one) === transport.name && one.kind === "MailTransport",
@@ -108,6 +110,12 @@ function warnOfIgnored(
       spec === undefined || spec.replicas === 1
         ? undefined
         : `is ${spec.replicas}, but a standalone transport is always one process`,
+    ],
+    [
+      "spec.workers",
+      spec === undefined || spec.workers === 1 || spec.workers === workers
+        ? undefined
+        : `is ${spec.workers}, but a standalone transport is told by --workers: it runs ${workers}`,
     ],
     [
       "spec.rollbackTo",

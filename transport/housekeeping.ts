@@ -13,12 +13,19 @@ import { createPressure, type Pressure, type QueueItem } from "./queue/mod.ts";
 import { type SettleSettings, settleOverdue } from "./settle.ts";
 import type { PressureLevel } from "./smtp/mod.ts";
 import { ofMessage } from "./tracking.ts";
+import type { CommonUse } from "./workers/mod.ts";
 
 export interface HousekeepingDeps extends BounceDeps {
   readonly log: Logger;
   /** Octets this process may use. */
   readonly memoryLimit: number;
+  /** Pressure is measured by what all parts of the transport use. undefined: there is no other part. */
+  readonly use?: CommonUse | undefined;
   setPressure(level: PressureLevel): void;
+}
+
+export interface GaugeDeps extends Pick<HousekeepingDeps, "queue" | "metrics" | "clock"> {
+  /** By connector. */
   sessions(): Readonly<Record<string, number>>;
 }
 
@@ -55,12 +62,7 @@ export function startHousekeeping(deps: HousekeepingDeps): () => void {
 }
 
 /** Fills the gauges; called when somebody asks for metrics. */
-export async function gaugeQueues({
-  queue,
-  metrics,
-  clock,
-  sessions,
-}: Pick<HousekeepingDeps, "queue" | "metrics" | "clock" | "sessions">): Promise<void> {
+export async function gaugeQueues({ queue, metrics, clock, sessions }: GaugeDeps): Promise<void> {
   metrics.queueMessages.reset();
   metrics.queueOldest.reset();
   for (const row of await queue.summary()) {
@@ -72,11 +74,13 @@ export async function gaugeQueues({
   for (const [connector, count] of Object.entries(sessions())) metrics.smtpSessions.set({ connector }, count);
 }
 
-function measure({ queue, pipeline, memoryLimit }: HousekeepingDeps) {
+function measure({ queue, pipeline, memoryLimit, use }: HousekeepingDeps) {
   const { storageSize } = pipeline().snapshot.transport.queue;
+  const own = { submissionQueue: queue.submissionLength(), diskOctets: queue.diskUsed() };
+  const { submissionQueue, diskOctets } = use?.with(own) ?? own;
   return {
-    submissionQueue: queue.submissionLength(),
-    diskUsedPercent: (queue.diskUsed() / storageSize) * 100,
+    submissionQueue,
+    diskUsedPercent: (diskOctets / storageSize) * 100,
     memoryUsedPercent: (process.memoryUsage.rss() / memoryLimit) * 100,
   };
 }

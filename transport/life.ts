@@ -1,36 +1,32 @@
 /**
  * Life of a transport: what is open, whether it drains, and the order in which everything ends.
  *
- * Rooms open once: for the first configuration, or, where there is none yet, to say what the queue of a pod that must go
+ * Its shares open once: for the first configuration, or, where there is none yet, to say what the queue of a pod that must go
  * still holds.
  *
  * @module
  */
 import type { Clock } from "../lib/clock.ts";
-import type { Dispatcher } from "./dispatch.ts";
-import { setDraining } from "./drain.ts";
-import type { Rooms } from "./rooms.ts";
+import type { Share } from "./workers/mod.ts";
 
 export interface LifeDeps {
   readonly clock: Clock;
-  openRooms(poisonThreshold: number | undefined): Promise<Rooms>;
+  openShare(poisonThreshold: number | undefined): Promise<Share>;
 }
 
-/** Commits of what was delivered last; a disk that hangs is not waited for. */
-const SETTLE_MS = 2000;
 /** A pod that is not ready is sent new connections for so long: two readiness probes, and every node has to hear of it. */
 const ASIDE_MS = 8000;
 
 export class Life {
-  /** Set when mail begins to flow. */
-  dispatcher: Dispatcher | undefined;
-  rooms: Rooms | undefined;
+  /** Once it is open. */
+  share: Share | undefined;
   readonly #deps: LifeDeps;
-  readonly #openers: ((rooms: Rooms) => Promise<void>)[] = [];
+  readonly #openers: ((share: Share) => Promise<void>)[] = [];
   readonly #stops: (() => void)[] = [];
   readonly #quiets: (() => Promise<void>)[] = [];
   readonly #ends: (() => Promise<void>)[] = [];
-  #opening: Promise<Rooms> | undefined;
+  #opening: Promise<Share> | undefined;
+  #isWorking = false;
   #isDraining = false;
   /** Set from when a drain is told until it begins. */
   #aside: AbortController | undefined;
@@ -48,13 +44,21 @@ export class Life {
     return !this.#isDraining && !this.#isStopping && this.#aside === undefined;
   }
 
-  open(poisonThreshold?: number): Promise<Rooms> {
-    this.#opening ??= this.#deps.openRooms(poisonThreshold).then(async (rooms) => {
-      this.rooms = rooms;
-      for (const opener of this.#openers) await opener(rooms);
-      return rooms;
+  open(poisonThreshold?: number): Promise<Share> {
+    this.#opening ??= this.#deps.openShare(poisonThreshold).then(async (share) => {
+      this.share = share;
+      for (const opener of this.#openers) await opener(share);
+      return share;
     });
     return this.#opening;
+  }
+
+  /** From here on mail flows. */
+  async startWork(): Promise<Share> {
+    const share = await this.open();
+    this.#isWorking = true;
+    await share.startWork();
+    return share;
   }
 
   /** Where mail flows, the pod steps aside first: not ready any more, it takes what still comes. Resolves when it drains. */
@@ -62,11 +66,10 @@ export class Life {
     if (draining && this.#aside !== undefined) return;
     this.#aside?.abort();
     this.#aside = undefined;
-    if (draining && this.dispatcher !== undefined && !this.#isDraining && !(await this.#stepAside())) return;
+    if (draining && this.#isWorking && !this.#isDraining && !(await this.#stepAside())) return;
     if (this.#isStopping) return;
     this.#isDraining = draining;
-    const { smtp, queue, delivery, log } = await this.open();
-    setDraining(draining, { smtp, queue, delivery, log, dispatcher: () => this.dispatcher });
+    await (await this.open()).setDraining(draining);
   }
 
   /** False: the drain was taken back, or all ends. */
@@ -79,7 +82,7 @@ export class Life {
     return true;
   }
 
-  onOpen(opener: (rooms: Rooms) => Promise<void>): void {
+  onOpen(opener: (share: Share) => Promise<void>): void {
     this.#openers.push(opener);
   }
 
@@ -103,18 +106,10 @@ export class Life {
     this.#isStopping = true;
     this.#aside?.abort();
     for (const stop of this.#stops.splice(0)) stop();
-    const rooms = await this.#opening?.catch(() => undefined);
-    if (rooms !== undefined) await this.#close(rooms, graceMs);
+    const share = await this.#opening?.catch(() => undefined);
+    await share?.rest(graceMs);
+    if (share !== undefined) for (const quiet of this.#quiets.splice(0)) await quiet();
+    await share?.close();
     for (const end of this.#ends.splice(0)) await end();
-  }
-
-  async #close({ smtp, delivery, queue, tracking }: Rooms, graceMs: number): Promise<void> {
-    const settled = this.dispatcher?.stop();
-    // Side by side, so that all of it ends within the grace.
-    await Promise.all([smtp.close(graceMs), delivery.close(graceMs)]);
-    await Promise.race([settled, this.#deps.clock.sleep(SETTLE_MS)]);
-    for (const quiet of this.#quiets.splice(0)) await quiet();
-    await queue.close();
-    await tracking.close();
   }
 }

@@ -1,26 +1,27 @@
 /**
- * The transport: wires the rooms. Reading this file is reading the flow.
+ * The transport: wires source, shares and reports. Reading this file and share.ts is reading the flow.
  *
- * source (a folder, the cluster) -> reload -> pipeline; smtp -> intake (agents) -> queue -> categorize (categorizer, policy)
- * -> queue -> dispatch (delivery) -> settle -> queue or DSN. Rooms (rooms.ts) know nothing of each other.
+ * source (a folder, the cluster) -> reload -> every share: pipeline; smtp -> intake (agents) -> queue -> categorize
+ * (categorizer, policy) -> queue -> dispatch (delivery) -> settle -> queue or DSN. Rooms (rooms.ts) know nothing of each other.
  *
  * @module
  */
 import { type HttpService, serveHttp } from "../lib/http.ts";
 import type { KubeHttp } from "../lib/kube/types.ts";
+import type { LogOptions } from "../lib/log.ts";
+import { mergeMetrics } from "../lib/merge-metrics.ts";
 import type { Agent } from "./agents/mod.ts";
-import { startCategorizer } from "./categorize.ts";
 import { openClusterSource, type PodPlace } from "./cluster-source.ts";
 import type { ConfigurationSource } from "./configuration-source.ts";
-import { startDispatcher } from "./dispatch.ts";
 import { type FolderOptions, openFolderSource } from "./folder-source.ts";
-import { gaugeQueues, ownMemoryLimit, startHousekeeping } from "./housekeeping.ts";
+import { ownMemoryLimit } from "./housekeeping.ts";
 import { Life } from "./life.ts";
 import { openPodReport } from "./pod-report.ts";
-import { onAgentTrace, putInForce } from "./put-in-force.ts";
+import { putInForce } from "./put-in-force.ts";
 import { type QueueReport, startQueueReport } from "./queue-report.ts";
 import { createReload } from "./reload.ts";
-import { type Base, openBase, openRooms, type RoomOptions, type Rooms } from "./rooms.ts";
+import { type Base, openBase, type RoomOptions } from "./rooms.ts";
+import { openShares } from "./shares.ts";
 import { openSnapshotStore, type SnapshotStore } from "./snapshot-store.ts";
 
 export interface ClusterOptions extends PodPlace {
@@ -28,7 +29,7 @@ export interface ClusterOptions extends PodPlace {
   readonly http: KubeHttp;
 }
 
-export interface TransportOptions extends RoomOptions {
+export interface TransportOptions extends Omit<RoomOptions, "part" | "poisonThreshold"> {
   /** Where the configuration comes from. */
   readonly source: { readonly folder: FolderOptions } | { readonly cluster: ClusterOptions };
   /** host:port of /healthz, /readyz and /metrics; undefined: none. */
@@ -38,6 +39,10 @@ export interface TransportOptions extends RoomOptions {
   readonly memoryLimit?: number | undefined;
   /** Instead of the built-in agents. */
   readonly agents?: readonly Agent<unknown>[] | undefined;
+  /** Threads that take and deliver mail; undefined or 1: this thread does. */
+  readonly workers?: number | undefined;
+  /** How further threads log, to standard output. undefined: as JSON, at the level of `log`. */
+  readonly threadLog?: LogOptions | undefined;
 }
 
 export interface Transport {
@@ -57,9 +62,12 @@ const LAST_WORD_MS = 1000;
  */
 export async function startTransport(options: TransportOptions): Promise<Transport> {
   const base = openBase(options);
+  const { workers = 1, memoryLimit = ownMemoryLimit() } = options;
+  const { threadLog = { level: options.log.level, pretty: false } } = options;
+  const shareOptions = { ...options, workers, memoryLimit, threadLog };
   const life = new Life({
     clock: base.clock,
-    openRooms: (poisonThreshold) => openRooms(options, base, poisonThreshold),
+    openShare: (poisonThreshold) => openShares({ ...shareOptions, poisonThreshold }, base),
   });
   try {
     const store = await openSnapshotStore(options.state, base.room("reload"));
@@ -67,20 +75,14 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
     const reload = createReload({
       ...{ ...base, source, store, log: base.room("reload") },
       open: async ({ snapshot }) => void (await life.open(snapshot.transport.queue.poisonThreshold)),
-      async apply(next, before) {
-        const rooms = await life.open();
-        const onAgent = onAgentTrace(rooms.metrics, rooms.tracking);
-        const { agents } = options;
-        const pipelineDeps = { ...base, resolver: rooms.resolver, log: base.room("agents"), agents, onAgent };
-        const dispatcher = () => life.dispatcher;
-        return putInForce(next, before, { ...rooms, pipelineDeps, dispatcher, wholly: source.hearsRefusals });
-      },
+      apply: async (next) => putInForce(next, await life.open(), { wholly: source.hearsRefusals }),
     });
     life.onStop(reload.stop);
-    const http = await openHttp(options, base, { life, source });
+    const isInForce = () => reload.current() !== undefined;
+    const http = await openHttp(options, base, { life, source, isInForce });
     await reload.start(options.signal);
-    const { smtp } = await startWork(options, life);
-    return { bindings: smtp.bindings, httpPort: http?.port, stop: (graceMs = 10_000) => life.stop(graceMs) };
+    const { bindings } = await life.startWork();
+    return { bindings, httpPort: http?.port, stop: (graceMs = 10_000) => life.stop(graceMs) };
   } catch (cause) {
     await life.stop(0);
     throw cause;
@@ -89,14 +91,14 @@ export async function startTransport(options: TransportOptions): Promise<Transpo
 
 /** A folder of manifests; or the cluster, where this pod is also told to drain, and says what it does. */
 async function openSource(
-  { source, state }: TransportOptions,
+  { source, state, workers = 1 }: TransportOptions,
   { clock, room }: Base,
   { life, store }: { readonly life: Life; readonly store: SnapshotStore },
 ): Promise<ConfigurationSource> {
   const log = room("reload");
   if ("folder" in source) {
     const previous = (await store.last())?.snapshot;
-    return await openFolderSource(source.folder, { state, previous, clock, log });
+    return await openFolderSource(source.folder, { state, previous, workers, clock, log });
   }
   const { cluster } = source;
   let queueReport: QueueReport | undefined;
@@ -110,10 +112,9 @@ async function openSource(
       drain(draining).catch((cause: unknown) => log.error({ cause: String(cause) }, "drain not begun"));
     },
   });
-  life.onOpen(({ queue, smtp }) => {
-    const sessions = () => smtp.stats().sessions;
+  life.onOpen((share) => {
     const isDraining = () => life.isDraining;
-    queueReport = startQueueReport({ queue, sessions, isDraining, clock, log, say: report.say });
+    queueReport = startQueueReport({ share, isDraining, clock, log, say: report.say });
     life.onStop(queueReport.stop);
     return queueReport.first;
   });
@@ -128,36 +129,28 @@ async function openSource(
   return openClusterSource({ ...cluster, store, clock, log, say: report.say });
 }
 
-/** From here on mail flows. */
-async function startWork({ memoryLimit = ownMemoryLimit() }: TransportOptions, life: Life): Promise<Rooms> {
-  const rooms = await life.open();
-  startCategorizer({ ...rooms, recall: rooms.memory.recall });
-  life.dispatcher = startDispatcher(rooms);
-  life.onStop(startHousekeeping({ ...rooms, ...doorOf(rooms), memoryLimit }));
-  return rooms;
+interface HttpDeps {
+  readonly life: Life;
+  readonly source: ConfigurationSource;
+  isInForce(): boolean;
 }
 
 async function openHttp(
   { http }: TransportOptions,
   { metrics: { registry } }: Base,
-  { life, source }: { readonly life: Life; readonly source: ConfigurationSource },
+  { life, source, isInForce }: HttpDeps,
 ): Promise<HttpService | undefined> {
   if (http === undefined) return undefined;
   const service = await serveHttp(http.host, http.port, {
     ready() {
       if (!life.takesMail) return { ok: false, reason: "draining" };
-      const isInForce = life.rooms?.inForce() !== undefined;
-      return { ok: isInForce, reason: `no configuration is in force: ${source.waitsFor()}` };
+      return { ok: isInForce(), reason: `no configuration is in force: ${source.waitsFor()}` };
     },
     async metrics() {
-      if (life.rooms !== undefined) await gaugeQueues({ ...life.rooms, ...doorOf(life.rooms) });
-      return { contentType: registry.contentType, text: await registry.metrics() };
+      const ofShares = (await life.share?.metrics()) ?? [];
+      return { contentType: registry.contentType, text: await mergeMetrics(registry, ofShares) };
     },
   });
   life.onEnd(service.close);
   return service;
-}
-
-function doorOf({ smtp }: Rooms) {
-  return { setPressure: smtp.setPressure, sessions: () => smtp.stats().byConnector };
 }

@@ -3,26 +3,24 @@ import { afterEach, expect, test } from "vitest";
 import type { TransportPodStatus } from "../crds/delivery-kinds.ts";
 import { createFakeClock } from "../test/helpers/fake-clock.ts";
 import { silentLog } from "../test/helpers/fake-kube.ts";
-import type { Queue, QueueKind, QueueSummary } from "./queue/mod.ts";
 import { type QueueReport, startQueueReport } from "./queue-report.ts";
+import type { QueueFigures } from "./workers/mod.ts";
 
 const ACCEPTED = Date.UTC(2026, 0, 2, 3, 4, 5);
 let report: QueueReport | undefined;
 afterEach(() => report?.stop());
 
-function row(queue: QueueKind, messages: number, oldest = ACCEPTED): QueueSummary {
-  const rest = { nextHop: "", retrying: 0, suspended: 0, nextDueAt: undefined, lastError: undefined };
-  return { queue, messages, oldest, ...rest };
+function row(queue: string, messages: number, oldest = ACCEPTED): QueueFigures {
+  return { queue, messages, oldest };
 }
 
-async function start(facts: { rows: QueueSummary[]; draining: boolean; sessions: number }) {
+async function start(facts: { rows: QueueFigures[]; draining: boolean; sessions: number }) {
   const clock = createFakeClock();
   const said: Partial<TransportPodStatus>[] = [];
   report = startQueueReport({
-    queue: { summary: async () => facts.rows } as unknown as Queue,
+    share: { look: async () => ({ sessions: facts.sessions, queues: facts.rows }) },
     ...{ clock, log: silentLog, say: (part) => said.push(part) },
     isDraining: () => facts.draining,
-    sessions: () => facts.sessions,
   });
   await report.first;
   await clock.advance(0);
@@ -64,7 +62,7 @@ test.each([
   { name: "a message is set aside", rows: [row("Quarantine", 1)], sessions: 0 },
   { name: "a session is open", rows: [], sessions: 1 },
 ])("a drain is not done while $name, and is said within a second when it is", async ({ rows, sessions }) => {
-  const facts = { rows: rows as QueueSummary[], draining: true, sessions };
+  const facts = { rows: rows as QueueFigures[], draining: true, sessions };
   const { clock, said } = await start(facts);
   await clock.advance(5000);
   expect(said).toMatchObject([{ draining: true, drained: false }]);
@@ -77,7 +75,7 @@ test.each([
 });
 
 test("the last figures are said at the end, however lately others were, and none after them", async () => {
-  const facts = { rows: [] as QueueSummary[], draining: false, sessions: 1 };
+  const facts = { rows: [] as QueueFigures[], draining: false, sessions: 1 };
   const { clock, said, report } = await start(facts);
   facts.rows = [row("Delivery", 2)];
   report.stop();

@@ -10,14 +10,13 @@
 import type { TransportPodStatus } from "../crds/delivery-kinds.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Queue, QueueSummary } from "./queue/mod.ts";
+import type { QueueFigures, Share } from "./workers/mod.ts";
 
 export interface QueueReportDeps {
-  readonly queue: Queue;
+  readonly share: Pick<Share, "look">;
   readonly clock: Clock;
   readonly log: Logger;
   isDraining(): boolean;
-  sessions(): number;
   say(part: Partial<TransportPodStatus>): void;
 }
 
@@ -39,7 +38,7 @@ const SET_ASIDE = new Set(["Poison", "Quarantine"]);
 
 /** Looks at once, then again and again until stopped. */
 export function startQueueReport(deps: QueueReportDeps): QueueReport {
-  const { queue, clock, log, say } = deps;
+  const { share, clock, log, say } = deps;
   const stopped = new AbortController();
   let wake = new AbortController();
   let saidAt = Number.NEGATIVE_INFINITY;
@@ -48,10 +47,9 @@ export function startQueueReport(deps: QueueReportDeps): QueueReport {
 
   const measure = async () => {
     const draining = deps.isDraining();
-    // Sessions first: one that ends after this look can have brought no message unseen.
-    const isQuiet = deps.sessions() === 0;
-    const figures = figuresOf(await queue.summary());
-    const drained = draining && isQuiet && figures.messages === 0 && figures.setAside === 0;
+    const { sessions, queues } = await share.look();
+    const figures = figuresOf(queues);
+    const drained = draining && sessions === 0 && figures.messages === 0 && figures.setAside === 0;
     return { queue: figures, draining, drained };
   };
   const look = async () => {
@@ -84,9 +82,9 @@ export function startQueueReport(deps: QueueReportDeps): QueueReport {
   };
 }
 
-function figuresOf(rows: readonly QueueSummary[]): Figures {
+function figuresOf(rows: readonly QueueFigures[]): Figures {
   const waiting = rows.filter(({ queue }) => !SET_ASIDE.has(queue));
-  const sum = (some: readonly QueueSummary[]) => some.reduce((total, { messages }) => total + messages, 0);
+  const sum = (some: readonly QueueFigures[]) => some.reduce((total, { messages }) => total + messages, 0);
   const messages = sum(waiting);
   const oldest = Math.min(...waiting.map((row) => row.oldest ?? Number.POSITIVE_INFINITY));
   const setAside = sum(rows) - messages;

@@ -5,9 +5,11 @@
  */
 import { join } from "node:path";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { type Counts, createCounts } from "../lib/counts.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import { countDelivery, countSmtp, createMetrics } from "../lib/metrics.ts";
+import type { Rates } from "../lib/rates.ts";
 import { createDelivery, type DnsResolver, systemResolver } from "./delivery/mod.ts";
 import { createIntake } from "./intake.ts";
 import { createMimeMemory } from "./mime-memory.ts";
@@ -16,6 +18,7 @@ import { openQueue } from "./queue/mod.ts";
 import { removeByHand } from "./remove.ts";
 import { createSmtpService } from "./smtp/mod.ts";
 import { ofMessage, openTracking } from "./tracking.ts";
+import { queueFolder } from "./workers/mod.ts";
 
 export interface RoomOptions {
   /** Folder for queue, tracking log, drop folders. */
@@ -26,6 +29,23 @@ export interface RoomOptions {
   /** Tests bring their own. */
   readonly resolver?: DnsResolver | undefined;
   readonly clock?: Clock | undefined;
+  /** Crashes that send a message to Poison: the queue must know at once. undefined: its default. */
+  readonly poisonThreshold?: number | undefined;
+  /** Of a transport in several threads: what this one has of its own, and with the others. */
+  readonly part?: Part | undefined;
+}
+
+/** A part of a transport that others are beside in the same process. */
+export interface Part {
+  /** Its queue's folder. */
+  readonly queue: string;
+  /** Others listen at the same addresses. */
+  readonly sharesPorts: boolean;
+  /** Ids of no other part end like its own. */
+  readonly idSource: number;
+  /** Limits that hold over all parts. */
+  readonly counts: Counts;
+  readonly rates: Rates;
 }
 
 /** What every room is handed. */
@@ -35,13 +55,9 @@ export function openBase({ log, clock = systemClock }: RoomOptions) {
 
 export type Base = ReturnType<typeof openBase>;
 
-/** Every room, opened and handed what it needs. The queue must know at once when a message counts as poison; undefined: its default. */
-export async function openRooms(
-  options: RoomOptions,
-  { clock, metrics, room }: Base,
-  poisonThreshold: number | undefined,
-) {
-  const { state } = options;
+/** Every room, opened and handed what it needs. */
+export async function openRooms(options: RoomOptions, { clock, metrics, room }: Base) {
+  const { state, poisonThreshold, part } = options;
   let inForce: Pipeline | undefined;
   const pipeline = (): Pipeline => {
     if (inForce === undefined) throw new Error("No configuration is in force yet");
@@ -49,7 +65,7 @@ export async function openRooms(
   };
   const tracking = await openTracking(state, clock);
   const queue = await openQueue({
-    directory: join(state, "queue"),
+    directory: part?.queue ?? queueFolder(state, 0),
     clock,
     log: room("queue"),
     ...(poisonThreshold === undefined ? {} : { poisonThreshold }),
@@ -59,13 +75,17 @@ export async function openRooms(
   });
   const memory = createMimeMemory();
   const resolver = options.resolver ?? systemResolver();
-  const shared = { pipeline, queue, tracking, clock, ids: createIds(clock), metrics, log: room("transport") };
+  const counts = part?.counts ?? createCounts();
+  const ids = createIds(clock, part?.idSource);
+  const shared = { pipeline, queue, tracking, clock, ids, counts, metrics, log: room("transport") };
   const smtp = createSmtpService({
     open: createIntake({ ...shared, remember: memory.remember }),
     clock,
     log: room("smtp"),
     ...(options.listenAddress === undefined ? {} : { listenAddress: options.listenAddress }),
     count: countSmtp(metrics),
+    counts,
+    ...(part && { rates: part.rates, reusePort: part.sharesPorts }),
   });
   const delivery = createDelivery({
     resolver,
@@ -77,6 +97,7 @@ export async function openRooms(
     dropDirectory: join(state, "drop"),
     limits: () => pipeline().snapshot.transport.limits,
     count: countDelivery(metrics),
+    ...{ counts },
   });
   const swap = (ready: Pipeline) => {
     inForce = ready;

@@ -28,7 +28,7 @@ export interface TestTransport {
   /** Log lines so far, parsed. */
   readonly logs: readonly Readonly<Record<string, unknown>>[];
   /** Stops and starts again on the same state. */
-  restart(): Promise<void>;
+  restart(options?: { readonly workers?: number }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -40,6 +40,8 @@ export interface TestTransportOptions {
   /** Octets; what the back pressure of memory is measured against. */
   readonly memoryLimit?: number;
   readonly agents?: readonly Agent<unknown>[];
+  /** Worker threads; only their errors are printed. 1: this thread. */
+  readonly workers?: number;
 }
 
 export async function startTestTransport(options: TestTransportOptions): Promise<TestTransport> {
@@ -53,7 +55,7 @@ export async function startTestTransport(options: TestTransportOptions): Promise
     { level: "debug", base: null },
     { write: (line: string) => void logs.push(JSON.parse(line)) },
   );
-  const start = () =>
+  const start = (workers = options.workers) =>
     startTransport({
       source: { folder: { manifests, selfSigned: options.selfSigned ?? false } },
       state,
@@ -62,6 +64,8 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       clock: options.clock,
       agents: options.agents,
       memoryLimit: options.memoryLimit,
+      workers,
+      threadLog: { level: "error", pretty: false },
       http: { host: "127.0.0.1", port: 0 },
     });
   let transport: Transport = await start().catch((cause: unknown) => {
@@ -95,9 +99,9 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
       return texts.flatMap((text) => text.split("\n").filter(Boolean)).map((line) => JSON.parse(line));
     },
-    async restart() {
+    async restart({ workers } = {}) {
       await transport.stop(1000);
-      transport = await start();
+      transport = await start(workers);
     },
     async stop() {
       await transport.stop(1000);
