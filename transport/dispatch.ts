@@ -39,7 +39,7 @@ const DISK_PAUSE_MS = 1000;
 export function startDispatcher(deps: DispatchDeps): Dispatcher {
   const { queue, delivery, clock, log } = deps;
   const timers = new Map<string, NodeJS.Timeout>();
-  const jobs = createJobRoom(() => deps.pipeline().snapshot.transport.limits.maxOutboundConnections, wake);
+  const jobs = createJobRoom(delivery, wake);
   let stopped = false;
   const settlements = createSettlements();
 
@@ -62,9 +62,9 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
       waitFor(key, clock.now() + DISK_PAUSE_MS);
       return false;
     }
-    const limit = jobs.take(key, () => delivery.slots(hop, connector));
+    const limit = jobs.take(key, (most) => delivery.reserve(hop, connector, most));
     if (limit === 0) {
-      const until = delivery.backOffUntil(key);
+      const until = delivery.askAgainAt(key);
       if (until !== undefined) waitFor(key, until);
       return false;
     }
@@ -76,7 +76,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
   /** Delivers, gives its place to the next one, settles. Never rejects. */
   const job = async (key: string, item: QueueItem): Promise<void> => {
     const giveRoom = () => {
-      jobs.give(1);
+      jobs.give(key, 1);
       wake(key);
     };
     const settle = await attempt(item, deps, () => stopped);
@@ -94,7 +94,7 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
       if (stopped) queue.release(due.map(({ message }) => message.id));
       else items = due;
     } finally {
-      jobs.give(limit - items.length);
+      jobs.give(nextHop, limit - items.length);
     }
     return items;
   };

@@ -1,32 +1,38 @@
 /** JobRoom: how many more jobs may run over all next hops, and who is told when there is room again. First come, first served. */
 
 export interface JobRoom {
-  /** Takes up to `wanted()` places; 0 when all are taken: then `key` is woken as soon as one is given back. */
-  take(key: string, wanted: () => number): number;
-  give(places: number): void;
+  /** Takes the places that `reserve(most)` got; with none left to get `key` is woken as soon as one is given back. */
+  take(key: string, reserve: (most: number) => number): number;
+  give(key: string, places: number): void;
   taken(): number;
 }
 
-export function createJobRoom(places: () => number, wake: (key: string) => void): JobRoom {
+/** Where places come from, and go back to. */
+export interface PlaceSource {
+  /** Places for all jobs, those that run included. */
+  readonly room: number;
+  release(key: string, places: number): void;
+}
+
+export function createJobRoom(source: PlaceSource, wake: (key: string) => void): JobRoom {
   const waiting = new Set<string>();
   let taken = 0;
   return {
-    take(key, wanted) {
-      const free = places() - taken;
-      if (free <= 0) {
-        waiting.add(key);
-        return 0;
-      }
-      const got = Math.min(free, wanted());
+    take(key, reserve) {
+      const free = Math.max(0, source.room - taken);
+      if (free === 0) waiting.add(key);
+      // Asked for none too: who gives places must know who lacks them.
+      const got = reserve(free);
       taken += got;
       return got;
     },
-    give(count) {
-      taken -= count;
-      for (const key of waiting) {
-        if (taken >= places()) return;
-        waiting.delete(key);
-        wake(key);
+    give(key, places) {
+      source.release(key, places);
+      taken -= places;
+      for (const next of waiting) {
+        if (taken >= source.room) return;
+        waiting.delete(next);
+        wake(next);
       }
     },
     taken: () => taken,

@@ -11,7 +11,7 @@ import type { Logger } from "../../lib/log.ts";
 import type { Secrets } from "../../snapshot/schema.ts";
 import type { ClientOptions, OpenFailure } from "./client-options.ts";
 import type { DnsResolver } from "./dns.ts";
-import { type Hop, markUnreachable } from "./hops.ts";
+import { type Hop, isNews, markUnreachable } from "./hops.ts";
 import { addressesOf, type Host, hostsOf } from "./hosts.ts";
 import type { DeliveryJob, DeliveryResult } from "./mod.ts";
 import { isLoss, lostStatus } from "./outcome.ts";
@@ -140,6 +140,7 @@ class Attempt {
     const opened = await this.#open(host, address, settings);
     if ("client" in opened) {
       this.#hop.unreachable.delete(`${address}:${host.port}`);
+      this.#hop.reported.delete(`${address}:${host.port}`);
       await this.#use(opened);
       return;
     }
@@ -212,6 +213,7 @@ class Attempt {
     const status = isLoss(answer) ? lostStatus(phase) : `4${answer.status.slice(1)}`;
     const outcome = { result: "deferred", status, text: reasonOf(failure), remoteMta: host.name } as const;
     this.#tally.putAll(outcome, unlessDeferred);
+    if (!isNews(this.#hop, `${address}:${host.port}`)) return;
     this.#deps.log.info(
       { nextHop: this.#job.nextHop.key, host: host.name, address, phase, reason: outcome.text },
       "next hop not reached",

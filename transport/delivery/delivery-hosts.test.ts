@@ -186,9 +186,26 @@ describe("deliver(), smart hosts", () => {
     const until = delivery.backOffUntil(nextHop.key) ?? 0;
     expect(until - Date.now()).toBeGreaterThan(55_000);
     expect(until - Date.now()).toBeLessThan(75_000);
-    expect(delivery.slots(nextHop, connector)).toBe(0);
+    expect(delivery.reserve(nextHop, connector, 20)).toBe(0);
     delivery.reset(nextHop.key);
-    expect(delivery.slots(nextHop, connector)).toBeGreaterThan(0);
+    expect(delivery.reserve(nextHop, connector, 20)).toBeGreaterThan(0);
+  });
+
+  test("a next hop that is down rests as long as its mail, and is in the log once a round", async () => {
+    const down = await startSink();
+    await down.close();
+    const { send, delivery, lines } = await bench({}, { retryIntervalsMs: () => [5000, 900_000] });
+    const connector = hosts([down.port, 0]);
+    const { nextHop } = deliveryJob(connector);
+    const round = () => Promise.all(Array.from({ length: 20 }, () => send(connector)));
+    const failures = () => lines.filter(({ msg }) => msg === "next hop not reached").length;
+    await round();
+    const rest = (delivery.backOffUntil(nextHop.key) ?? 0) - Date.now();
+    expect(rest).toBeGreaterThan(4000);
+    expect(rest).toBeLessThan(6100);
+    expect(failures()).toBe(1);
+    await round();
+    expect(failures()).toBe(2);
   });
 
   test("a name is resolved; localhost by the machine itself", async () => {

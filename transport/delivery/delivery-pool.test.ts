@@ -1,6 +1,7 @@
 /** Kept connections: used again, replaced, told QUIT; windows; nothing left behind. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { createCounts } from "../../lib/counts.ts";
 import { deliveryBench, deliveryJob, resultsOf, sendConnector } from "../../test/helpers/delivery.ts";
 import { type DnsZone, startDns } from "../../test/helpers/dns-server.ts";
 import { type Sink, type SinkOptions, startSink } from "../../test/helpers/sink.ts";
@@ -31,6 +32,43 @@ async function until(fact: () => boolean): Promise<void> {
     await delay(5);
   }
 }
+
+describe("reserve(), over threads that share their counts", () => {
+  test("a next hop never sees more connections than the connector allows, and nobody is left out", async () => {
+    const peak = { open: 0 };
+    const sink: Sink = await sinkOf({
+      script: ({ verb }) => {
+        if (verb === "CONNECT") peak.open = Math.max(peak.open, sink.open);
+        return verb === "CONTENT" ? { delayMs: 2 } : undefined;
+      },
+    });
+    const counts = createCounts();
+    const connector = sendConnector({ port: sink.port, maxConnections: 3 });
+    const sent = [0, 0];
+    const work = async (who: number) => {
+      const { delivery } = await bench({}, { counts });
+      const { nextHop } = deliveryJob(connector);
+      while ((sent[who] ?? 0) < 300) {
+        const places = delivery.reserve(nextHop, connector, 50);
+        if (places === 0) {
+          const wait = (delivery.askAgainAt(nextHop.key) ?? Date.now() + 1) - Date.now();
+          await delay(Math.max(1, wait));
+        }
+        await Promise.all(
+          Array.from({ length: places }, async () => {
+            const result = await delivery.deliver(deliveryJob(connector));
+            expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
+            delivery.release(nextHop.key, 1);
+            sent[who] = (sent[who] ?? 0) + 1;
+          }),
+        );
+      }
+    };
+    await Promise.all([work(0), work(1)]);
+    expect(peak.open).toBe(3);
+    expect(sink.messages).toHaveLength((sent[0] ?? 0) + (sent[1] ?? 0));
+  }, 30_000);
+});
 
 describe("deliver(), kept connections", () => {
   test("after the connector's number of messages a new connection is made", async () => {
@@ -95,7 +133,7 @@ describe("deliver(), kept connections", () => {
   test("slots are bounded by what may run in all", async () => {
     const { delivery } = await bench({}, { limits: () => ({ maxOutboundConnections: 2 }) });
     const connector = sendConnector({});
-    expect(delivery.slots(deliveryJob(connector).nextHop, connector)).toBe(2);
+    expect(delivery.reserve(deliveryJob(connector).nextHop, connector, 20)).toBe(2);
   });
 
   test("close() waits for what runs, quits what idles, and leaves no socket", async () => {

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
+import type { Counts } from "../../lib/counts.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Body } from "../../mail/message.ts";
 import type { Secrets } from "../../snapshot/schema.ts";
@@ -13,6 +14,7 @@ import type { DnsResolver } from "./dns.ts";
 import { dropMessage } from "./drop.ts";
 import { type Hop, Hops } from "./hops.ts";
 import type { Delivery, DeliveryJob, DeliveryResult } from "./mod.ts";
+import { Places } from "./places.ts";
 import { ConnectionPool } from "./pool.ts";
 
 export interface DeliveryDeps {
@@ -25,7 +27,11 @@ export interface DeliveryDeps {
   hostname?(): string;
   readonly dropDirectory: string;
   limits(): { readonly maxOutboundConnections: number };
+  /** Where threads count connections out together: `maxOutboundConnections` and a connector's `maxConnections` hold over all. */
+  readonly counts?: Counts | undefined;
   count(event: string, labels: Record<string, string>): void;
+  /** When messages that were deferred are tried again: a next hop that failed rests no longer. None: a minute and more. */
+  retryIntervalsMs?(): readonly number[];
   /** Idle connections are kept so long; default 30 s. */
   readonly idleMs?: number;
   /** Dice in [0, 1); default Math.random. */
@@ -42,6 +48,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
 class Deliverer implements Delivery {
   readonly #deps: DeliveryDeps;
   readonly #pool: ConnectionPool;
+  readonly #places: Places;
   readonly #hops = new Hops();
   readonly #running = new Set<Promise<DeliveryResult>>();
   readonly #random: () => number;
@@ -49,7 +56,16 @@ class Deliverer implements Delivery {
   constructor(deps: DeliveryDeps) {
     this.#deps = deps;
     this.#random = deps.random ?? Math.random;
+    this.#places = new Places({
+      counts: deps.counts,
+      clock: deps.clock,
+      random: this.#random,
+      most: () => deps.limits().maxOutboundConnections,
+      evict: (isFree) => this.#pool.evict(isFree),
+      letGo: (key) => void this.#pool.quitIdle(key),
+    });
     this.#pool = new ConnectionPool({
+      places: this.#places,
       clock: deps.clock,
       idleMs: deps.idleMs ?? 30_000,
       maxConnections: () => deps.limits().maxOutboundConnections,
@@ -58,6 +74,7 @@ class Deliverer implements Delivery {
 
   deliver(job: DeliveryJob): Promise<DeliveryResult> {
     const hop = this.#hops.of(job.nextHop.key);
+    if (hop.window.running === 0) hop.reported.clear();
     hop.window.begin();
     const running = this.#run(job, hop).finally(() => {
       hop.window.end();
@@ -67,10 +84,25 @@ class Deliverer implements Delivery {
     return running;
   }
 
-  slots({ key }: DeliveryJob["nextHop"], connector: DeliveryJob["connector"]): number {
-    const free = this.#deps.limits().maxOutboundConnections - this.#running.size;
-    const { window } = this.#hops.of(key);
-    return Math.max(0, Math.min(free, window.slots(this.#deps.clock.now(), connector.maxConnections)));
+  get room(): number {
+    return this.#places.room;
+  }
+
+  reserve(
+    { key }: DeliveryJob["nextHop"],
+    { maxConnections }: DeliveryJob["connector"],
+    most: number,
+  ): number {
+    const slots = this.#hops.of(key).window.slots(this.#deps.clock.now(), maxConnections);
+    return slots === 0 ? 0 : this.#places.take(key, maxConnections, Math.min(most, slots));
+  }
+
+  release(nextHopKey: string, places: number): void {
+    this.#places.give(nextHopKey, places);
+  }
+
+  askAgainAt(nextHopKey: string): number | undefined {
+    return this.backOffUntil(nextHopKey) ?? this.#places.askAgainAt(nextHopKey);
   }
 
   backOffUntil(nextHopKey: string): number | undefined {
@@ -93,6 +125,7 @@ class Deliverer implements Delivery {
       await this.#quietWithin(CUT_MS);
     }
     await this.#pool.close();
+    this.#places.stop();
   }
 
   /** False: jobs still run. */
@@ -114,7 +147,10 @@ class Deliverer implements Delivery {
     const now = this.#deps.clock.now();
     let backOffUntil: number | undefined;
     if (nextHop === "ok") hop.window.succeeded(now, job.connector.maxConnections);
-    if (nextHop === "failed") backOffUntil = hop.window.failed(now, startedAt, this.#random());
+    if (nextHop === "failed") {
+      const retryIntervalsMs = this.#deps.retryIntervalsMs?.() ?? [];
+      backOffUntil = hop.window.failed(now, { startedAt, retryIntervalsMs, random: this.#random() });
+    }
     return { ...result, backOffUntil };
   }
 

@@ -7,6 +7,8 @@ export interface Hop {
   readonly brokenTls: BrokenTls;
   /** address:port -> until when it is tried last, ms since 1970. */
   readonly unreachable: Map<string, number>;
+  /** Addresses whose failure is in the log, until they answer or a new round of jobs begins. */
+  readonly reported: Set<string>;
   turn: number;
 }
 
@@ -19,6 +21,14 @@ export function markUnreachable({ unreachable }: Hop, address: string, until: nu
   unreachable.set(address, until);
 }
 
+/** True once a round of jobs: those that run together fail together, and one line says so. */
+export function isNews({ reported }: Hop, address: string): boolean {
+  if (reported.has(address)) return false;
+  if (reported.size >= MAX_ADDRESSES) reported.clear();
+  reported.add(address);
+  return true;
+}
+
 export class Hops {
   readonly #hops = new Map<string, Hop>();
 
@@ -26,7 +36,13 @@ export class Hops {
     const known = this.#hops.get(key);
     if (known !== undefined) return known;
     if (this.#hops.size >= MAX_HOPS) this.#prune();
-    const hop = { window: new HopWindow(), brokenTls: new BrokenTls(), unreachable: new Map(), turn: 0 };
+    const hop = {
+      window: new HopWindow(),
+      brokenTls: new BrokenTls(),
+      unreachable: new Map(),
+      reported: new Set<string>(),
+      turn: 0,
+    };
     this.#hops.set(key, hop);
     return hop;
   }

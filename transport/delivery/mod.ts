@@ -34,8 +34,14 @@ export interface DeliveryJob {
 export interface Delivery {
   /** Never rejects for reasons of the peer or the network: they are outcomes. */
   deliver(job: DeliveryJob): Promise<DeliveryResult>;
-  /** Jobs that may run for this next hop now: adaptive concurrency minus running; 0 while it backs off. */
-  slots(nextHop: NextHop, connector: SendConnectorEntry): number;
+  /** Jobs that may run now over all next hops, those that run included: all connections but other threads'. */
+  readonly room: number;
+  /** Takes places for up to `most` jobs to this next hop: adaptive concurrency minus running; 0 while it backs off. */
+  reserve(nextHop: NextHop, connector: SendConnectorEntry, most: number): number;
+  /** Gives back places of jobs that are over, or did not begin. */
+  release(nextHopKey: string, places: number): void;
+  /** When to ask for places again that were refused: a rest is over, or other threads may have given some; undefined: when a job ends. */
+  askAgainAt(nextHopKey: string): number | undefined;
   /** When a backed-off next hop may be tried again (ms since 1970); undefined: now. */
   backOffUntil(nextHopKey: string): number | undefined;
   /** Forget back-off and remembered TLS failures (queue retry). */

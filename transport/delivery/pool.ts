@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { ClientOptions, Closable, OpenFailure } from "./client-options.ts";
+import type { Places } from "./places.ts";
 import { openClient, SmtpClient } from "./smtp-client.ts";
 
 export interface PooledConnection {
@@ -17,12 +18,16 @@ export interface PooledConnection {
   readonly fingerprint: string;
   readonly maxMessages: number;
   idleSince: number;
+  /** It has a place: told QUIT or lost, it has none. */
+  hasPlace: boolean;
 }
 
 export interface PoolOptions {
   readonly clock: Clock;
   readonly idleMs: number;
   maxConnections(): number;
+  /** Told of connections made and ended. */
+  readonly places: Pick<Places, "opened" | "closed" | "isShort">;
 }
 
 export class ConnectionPool {
@@ -54,7 +59,7 @@ export class ConnectionPool {
       this.#idleCount -= 1;
       if (list?.length === 0) this.#idle.delete(nextHopKey);
       if (connection.client.lost === undefined && connection.fingerprint === fingerprint) return connection;
-      void connection.client.quit();
+      void this.#quit(connection);
     }
     return undefined;
   }
@@ -65,7 +70,11 @@ export class ConnectionPool {
     options: ClientOptions,
   ): Promise<PooledConnection | OpenFailure> {
     if (this.#isCut) return { phase: "connect", answer: { lost: true, reason: "the transport stops" } };
-    if (this.#clients.size >= this.#options.maxConnections()) this.#evict();
+    const { places, maxConnections } = this.#options;
+    const { nextHopKey } = place;
+    if (this.#clients.size >= maxConnections()) this.evict(() => true);
+    if (places.isShort(nextHopKey)) this.evict((key) => key === nextHopKey);
+    places.opened(nextHopKey);
     let made: Closable | undefined;
     const client = await openClient({
       ...options,
@@ -76,9 +85,10 @@ export class ConnectionPool {
     });
     if (!(client instanceof SmtpClient)) {
       if (made !== undefined) this.#clients.delete(made);
+      places.closed(nextHopKey);
       return client;
     }
-    const connection = { client, idleSince: 0, ...place };
+    const connection = { client, idleSince: 0, hasPlace: true, ...place };
     client.onLost = () => this.#forget(connection);
     if (client.lost !== undefined) this.#forget(connection);
     return connection;
@@ -89,7 +99,7 @@ export class ConnectionPool {
     const { client, nextHopKey, maxMessages } = connection;
     if (client.lost !== undefined) return;
     if (client.messages >= maxMessages) {
-      void client.quit();
+      void this.#quit(connection);
       return;
     }
     connection.idleSince = this.#options.clock.now();
@@ -106,7 +116,18 @@ export class ConnectionPool {
     const leaving = keys.flatMap((key) => this.#idle.get(key) ?? []);
     for (const key of keys) this.#idle.delete(key);
     this.#idleCount -= leaving.length;
-    await Promise.all(leaving.map(({ client }) => client.quit()));
+    await Promise.all(leaving.map((connection) => this.#quit(connection)));
+  }
+
+  /** Closes the connection that idles longest, of those next hops. False: none does. */
+  evict(isMeant: (nextHopKey: string) => boolean): boolean {
+    let oldest: PooledConnection | undefined;
+    for (const [key, [first]] of this.#idle) {
+      if (first === undefined || (oldest !== undefined && first.idleSince >= oldest.idleSince)) continue;
+      if (isMeant(key)) oldest = first;
+    }
+    oldest?.client.close();
+    return oldest !== undefined;
   }
 
   async close(): Promise<void> {
@@ -124,6 +145,7 @@ export class ConnectionPool {
   #forget(connection: PooledConnection): void {
     this.#clients.delete(connection.client);
     connection.client.onLost = undefined;
+    this.#endPlace(connection);
     const list = this.#idle.get(connection.nextHopKey);
     const at = list?.indexOf(connection) ?? -1;
     if (list === undefined || at < 0) return;
@@ -132,12 +154,15 @@ export class ConnectionPool {
     if (list.length === 0) this.#idle.delete(connection.nextHopKey);
   }
 
-  #evict(): void {
-    let oldest: PooledConnection | undefined;
-    for (const [first] of this.#idle.values()) {
-      if (first !== undefined && (oldest === undefined || first.idleSince < oldest.idleSince)) oldest = first;
-    }
-    oldest?.client.close();
+  #quit(connection: PooledConnection): Promise<void> {
+    this.#endPlace(connection);
+    return connection.client.quit();
+  }
+
+  #endPlace(connection: PooledConnection): void {
+    if (!connection.hasPlace) return;
+    connection.hasPlace = false;
+    this.#options.places.closed(connection.nextHopKey);
   }
 
   #sweep(): void {
@@ -148,7 +173,7 @@ export class ConnectionPool {
       const list = this.#idle.get(connection.nextHopKey) ?? [];
       list.splice(list.indexOf(connection), 1);
       if (list.length === 0) this.#idle.delete(connection.nextHopKey);
-      void connection.client.quit();
+      void this.#quit(connection);
     }
     this.#idleCount -= stale.length;
     if (this.#idleCount === 0) return;

@@ -12,9 +12,9 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ClientOptions, OpenFailure } from "./client-options.ts";
 import { Deadline } from "./deadline.ts";
-import { clean, type Loss, type Phase, parseRemoteReply, type RemoteReply } from "./outcome.ts";
+import { clean, type Loss, parseRemoteReply, type RemoteReply } from "./outcome.ts";
 import { ReplyReader } from "./reply-reader.ts";
-import { logDialogue, makeSession, type Session, type SessionError } from "./smtp-session.ts";
+import { logDialogue, makeSession, phaseOf, type Session, type SessionError } from "./smtp-session.ts";
 
 /** Replies that one caller waits for, in order. */
 interface Waiting {
@@ -302,22 +302,9 @@ export class SmtpClient {
   }
 
   #openFailure(error: SessionError | undefined): OpenFailure {
-    const phase = this.#phaseOf(error);
+    const phase = phaseOf(this.#session, error, this.options);
     const reply = parseRemoteReply(error?.response ?? "");
     if (reply !== undefined && (reply.code >= 400 || phase === "tls")) return { phase, answer: reply };
     return { phase, answer: this.#loss ?? { lost: true, reason: "connection closed" } };
-  }
-
-  #phaseOf(error: SessionError | undefined): Phase {
-    const { options } = this;
-    const { upgrading = false, _plaintextEhlo } = this.#session;
-    if (error?.code === "ETLS" || upgrading || _plaintextEhlo !== false) return "tls";
-    if (this.#session.stage === "init") {
-      const refused = error?.originalCode === undefined || /^E[A-Z]+$/.test(error.originalCode);
-      return options.tls.implicit && !refused ? "tls" : "connect";
-    }
-    return error?.command === "EHLO" || error?.command === "LHLO" || error?.command === "HELO"
-      ? "ehlo"
-      : "greeting";
   }
 }

@@ -6,7 +6,7 @@
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Logger } from "../../lib/log.ts";
 import type { ClientOptions } from "./client-options.ts";
-import { clean } from "./outcome.ts";
+import { clean, type Phase } from "./outcome.ts";
 
 export interface SessionError extends Error {
   readonly code?: string;
@@ -71,6 +71,17 @@ export function makeSession(options: ClientOptions, isSecret: () => boolean): Se
     transactionLog: protocolLog !== undefined,
     ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
   });
+}
+
+/** How far opening it came before it failed. */
+export function phaseOf(session: Session, error: SessionError | undefined, { tls }: ClientOptions): Phase {
+  const { upgrading = false, _plaintextEhlo } = session;
+  if (error?.code === "ETLS" || upgrading || _plaintextEhlo !== false) return "tls";
+  if (session.stage === "init") {
+    const refused = error?.originalCode === undefined || /^E[A-Z]+$/.test(error.originalCode);
+    return tls.implicit && !refused ? "tls" : "connect";
+  }
+  return /^(?:EHLO|LHLO|HELO)$/.test(error?.command ?? "") ? "ehlo" : "greeting";
 }
 
 /** What is said after nodemailer has opened the session. */
