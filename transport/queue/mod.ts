@@ -21,11 +21,11 @@ export type {
   QueueSummary,
 } from "./store.ts";
 
-/** Takes the octets of one body: in memory up to the inline limit (32 KiB), beyond it a file. */
+/** Takes the octets of one body: in memory up to the inline limit (32 KiB), beyond it on disk. */
 export interface BodyWriter {
   /** Resolves when more may be written. Keeps the chunk: do not write to it again. Never fails: finish() does. */
   write(chunk: Uint8Array): Promise<void> | undefined;
-  /** Ends and, for a file, fsyncs it. */
+  /** Ends; resolves when what goes to disk is flushed. */
   finish(): Promise<Body>;
   abort(): void;
 }

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { eventually } from "../../test/helpers/eventually.ts";
 import { collect, handClock, idsOf, memoryLog, queueItem } from "../../test/helpers/queue-items.ts";
@@ -97,3 +98,24 @@ test("an administrator exports a message out of a segment while the queue is in 
     admin.close();
   }
 });
+
+test("a queue of a program before segments opens, and is closed to that program from then on", async () => {
+  const octets = Buffer.alloc(1_500_000, "old");
+  const body = await write(octets);
+  await queue.apply({ insert: [queueItem({ id: "old", body })] });
+  await queue.close();
+  withDatabase("PRAGMA user_version = 1");
+  await open();
+  expect(idsOf(await queue.take("Submission", { limit: 9 }))).toEqual(["old"]);
+  expect(await collect(queue.readBody(body))).toEqual(octets);
+  await queue.close();
+  expect(withDatabase("PRAGMA user_version")).toEqual({ user_version: 2 });
+  await open();
+});
+
+function withDatabase(sql: string): unknown {
+  const database = new DatabaseSync(join(directory, "queue.db"));
+  const row = database.prepare(sql).get();
+  database.close();
+  return row && { ...row };
+}
