@@ -24,7 +24,7 @@ export interface FacetValues {
 }
 
 export interface Facet {
-  /** Two facets of one name are one. */
+  /** Names its values among the facts of a view, so that nothing else may have it: two facets of one name are one. */
   readonly name: string;
   /** How few messages share a value: 1 an address, 9 nearly all. The index takes the lowest of a rule. */
   readonly rank: number;
@@ -40,8 +40,9 @@ export interface Measured {
   readonly complete: boolean;
 }
 
-/** A number that rules compare with a lower bound. Two measures of one name are one. */
+/** A number that rules compare with a lower bound. */
 export interface Measure {
+  /** As a facet's. */
   readonly name: string;
   readonly needsMime: boolean;
   measure(view: MessageView): Measured;
@@ -81,16 +82,7 @@ export function complete(values: Iterable<string>): FacetValues {
 
 /** The facet's values of this view, worked out once. */
 export function facetValues(facet: Facet, view: MessageView): FacetValues {
-  return view.memo(facetKey(facet), () => facet.values(view));
-}
-
-/** Names the facet's values among the facts of a view. */
-export function facetKey({ name }: Facet): string {
-  return `facet:${name}`;
-}
-
-export function measureKey({ name }: Measure): string {
-  return `measure:${name}`;
+  return view.memo(facet.name, () => facet.values(view));
 }
 
 /** Holds when the message, or the recipient, has one of the keys. */
@@ -137,7 +129,7 @@ export function reaches(name: string, measure: Measure, minimum: number): Predic
 
 /** The measure of this view, worked out once. */
 export function measured(measure: Measure, view: MessageView): Measured {
-  return view.memo(measureKey(measure), () => measure.measure(view));
+  return view.memo(measure.name, () => measure.measure(view));
 }
 
 /** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */

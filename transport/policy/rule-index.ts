@@ -7,15 +7,7 @@
  *
  * @module
  */
-import {
-  type Facet,
-  facetKey,
-  facetValues,
-  type IndexKey,
-  type Measure,
-  measured,
-  measureKey,
-} from "./predicate.ts";
+import { type Facet, facetValues, type IndexKey, type Measure, measured } from "./predicate.ts";
 import type { MessageView } from "./view.ts";
 
 export interface RuleIndex {
@@ -74,7 +66,7 @@ export function createRuleIndex(): RuleIndex {
 function createSearch(parts: readonly Part[], always: readonly number[]): CandidateSearch {
   const searched = new Set<MessageView>();
   /** Aspects that each part was ever worked out from. */
-  const aspects = new Int32Array(parts.length);
+  const aspects = new Array<number>(parts.length).fill(0);
   const collect = (view: MessageView, ids: number[]) => {
     if (searched.has(view)) return;
     searched.add(view);
@@ -105,7 +97,7 @@ function addFacet(
   let index = facets.get(facet.name);
   if (index === undefined) {
     const made: FacetIndex = { facet, byKey: new Map(), all: [] };
-    parts.push({ fact: facetKey(facet), collect: (view, ids) => collectFacet(made, view, ids) });
+    parts.push({ fact: facet.name, collect: (view, ids) => collectFacet(made, view, ids) });
     facets.set(facet.name, made);
     index = made;
   }
@@ -127,7 +119,7 @@ function addMeasure(
   let index = measures.get(measure.name);
   if (index === undefined) {
     const made: MeasureIndex = { measure, entries: [], sorted: true };
-    parts.push({ fact: measureKey(measure), collect: (view, ids) => collectMeasure(made, view, ids) });
+    parts.push({ fact: measure.name, collect: (view, ids) => collectMeasure(made, view, ids) });
     measures.set(measure.name, made);
     index = made;
   }

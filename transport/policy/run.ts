@@ -60,14 +60,11 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   };
   return {
     /** Places of rules that could hold for any copy as it is now, and that were not named before; perhaps repeated. */
-    candidates: () =>
-      explain
-        ? []
-        : viewed
-            .filter(({ copy }) => isOpen(copy))
-            .flatMap(({ view }) => search.candidates(view))
-            .map((id) => book.places[id] ?? -1)
-            .filter((place) => place >= 0 && isActive(book.rules[place], now)),
+    candidates(): number[] {
+      if (explain) return [];
+      const open = viewed.filter(({ copy }) => isOpen(copy));
+      return open.flatMap(({ view }) => placesOf(search.candidates(view), book, now));
+    },
     /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
     step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
       if (!isActive(rule, now)) return skip(rule);
@@ -88,6 +85,16 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   };
 }
 
+/** Of the rules that this rule set has, and that are in force. */
+function placesOf(ids: readonly number[], { rules, places }: RuleBook, now: number): number[] {
+  const found: number[] = [];
+  for (const id of ids) {
+    const place = places[id] ?? -1;
+    if (isActive(rules[place], now)) found.push(place);
+  }
+  return found;
+}
+
 function mustWait({ entry }: CompiledRule, { outcome }: RuleTrace): boolean {
   return outcome === "error" && entry.mode === "Enforce" && entry.onError === "Defer";
 }
@@ -97,9 +104,11 @@ function matchesNobody({ matched }: Judgement): boolean {
 }
 
 function isActive(rule: Pick<StoredRule, "entry"> | undefined, now: number): boolean {
-  const { activationDate = Number.NEGATIVE_INFINITY, expiryDate = Number.POSITIVE_INFINITY } =
-    rule?.entry ?? {};
-  return activationDate <= now && now < expiryDate;
+  if (rule === undefined) return false;
+  const { activationDate, expiryDate } = rule.entry;
+  return (
+    (activationDate === undefined || activationDate <= now) && (expiryDate === undefined || now < expiryDate)
+  );
 }
 
 function firstViews(

@@ -10,7 +10,7 @@
 import { type Address, formatAddress } from "../../mail/address.ts";
 import { parseAddressList } from "../../mail/address-list.ts";
 import { decodeHeaderText } from "../../mail/encoded-word.ts";
-import { type HeaderField, headerValues } from "../../mail/header.ts";
+import { fieldValue, type HeaderField } from "../../mail/header.ts";
 import type { Message, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
@@ -71,7 +71,7 @@ interface Fact {
   /** Aspects that it was worked out from. */
   readonly of: number;
   /** Of the view it was worked out for. */
-  readonly versions: Int32Array;
+  readonly versions: readonly number[];
   /** Under the same key, for another state. */
   readonly older: Fact | undefined;
 }
@@ -87,7 +87,7 @@ class View implements MessageView {
   /** Shared by all views of a message. */
   readonly #facts: Map<object | string, Fact>;
   /** Of each aspect, the number of the view that first had it so. */
-  readonly #versions: Int32Array;
+  readonly #versions: readonly number[];
   readonly #count: { views: number };
   /** Aspects read so far by the fact that is being worked out. */
   #reading = 0;
@@ -102,11 +102,12 @@ class View implements MessageView {
     this.changed = before === undefined ? ALL_ASPECTS : changesBetween(before.#state, state);
     this.#facts = before === undefined ? new Map() : before.#facts;
     this.#count = before === undefined ? { views: 0 } : before.#count;
-    this.#versions = before === undefined ? new Int32Array(ASPECTS) : before.#versions.slice();
+    const versions = before === undefined ? new Array<number>(ASPECTS).fill(0) : before.#versions.slice();
     const number = this.#count.views++;
     for (let aspect = 0, rest = this.changed; rest !== 0; aspect++, rest >>>= 1) {
-      if ((rest & 1) === 1) this.#versions[aspect] = number;
+      if ((rest & 1) === 1) versions[aspect] = number;
     }
+    this.#versions = versions;
   }
 
   get header(): readonly HeaderField[] {
@@ -165,7 +166,12 @@ class View implements MessageView {
 
   #values(name: string): string[] {
     this.#reading |= aspectOfField(name);
-    return headerValues(this.#state.header, name);
+    const values: string[] = [];
+    for (const field of this.#state.header) {
+      if (field.name.length === name.length && field.name.toLowerCase() === name)
+        values.push(fieldValue(field));
+    }
+    return values;
   }
 
   #find(key: object | string): Fact | undefined {
