@@ -130,6 +130,61 @@ describe("a process killed in the middle of commits", () => {
   });
 });
 
+describe("a process killed between passing messages on and writing that down", () => {
+  const work = `
+    import { nextHop } from ${JSON.stringify(new URL("../../mail/next-hop.ts", import.meta.url).href)};
+    const queue = await openQueue({ directory, clock: systemClock, log });
+    const hop = nextHop("default/internet", "a.example", false);
+    const run = process.pid + "-";
+    let made = 0;
+    const worker = async (_, slot) => {
+      for (;;) {
+        const id = run + String(made++).padStart(7, "0");
+        await queue.apply({ insert: [queueItem({ id })] });
+        say("+" + id);
+        for (const item of await queue.take("Submission", { limit: 1 })) {
+          await queue.passOn({ ...item, queue: "Delivery", nextHop: hop });
+        }
+        // Some stay for a while: what was passed on is written, and then removed.
+        if (slot % 4 === 0) await systemClock.sleep(slot * 20);
+        for (const { message } of await queue.take("Delivery", { nextHop: hop.key, limit: 1 })) {
+          say("?" + message.id);
+          await queue.apply({ remove: [message.id] });
+          say("-" + message.id);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 20 }, worker));
+  `;
+
+  test("loses nothing, and delivers again only what was under way", async () => {
+    const accepted = new Set<string>();
+    const delivered = new Set<string>();
+    const removed = new Set<string>();
+    const sets = { "+": accepted, "?": delivered, "-": removed };
+    for (const linesToHear of [100, 600, 2000]) {
+      const { child, lines } = startProcess(work);
+      let heard = 0;
+      for await (const line of lines) {
+        sets[line[0] as "+"].add(line.slice(1));
+        if (++heard === linesToHear) child.kill("SIGKILL");
+      }
+    }
+    const queue = await open();
+    const there = new Set((await queue.store.select({})).map(({ id }) => id));
+    expect([...accepted].filter((id) => !there.has(id) && !delivered.has(id))).toEqual([]);
+    expect([...removed].filter((id) => there.has(id))).toEqual([]);
+    expect(delivered.intersection(there).size).toBeLessThanOrEqual(3 * 20);
+    expect(removed.size).toBeGreaterThan(500);
+    const due = [
+      ...(await queue.take("Submission", { limit: 1000 })),
+      ...(await queue.take("Delivery", { limit: 1000 })),
+    ];
+    expect(new Set(idsOf(due))).toEqual(there);
+    await queue.close();
+  });
+});
+
 describe("a full disk", () => {
   test("refuses new messages in words, keeps the old, and recovers", async ({ skip }) => {
     const unmount = mountSmallDisk(directory, "6m");

@@ -7,10 +7,13 @@
  *
  * @module
  */
+import type { Clock } from "../../lib/clock.ts";
+import { Waker } from "../../lib/waker.ts";
 import type { Change, QueueItem, QueueStore } from "./store.ts";
 
 export interface PostponedParts {
   readonly store: QueueStore;
+  readonly clock: Clock;
   /** The item is on disk now. */
   onWritten(item: QueueItem): void;
 }
@@ -31,14 +34,14 @@ const MOST = 1000;
 
 export class Postponed {
   readonly #parts: PostponedParts;
+  readonly #waker: Waker;
   readonly #entries = new Map<string, Entry>();
   #flushing: Promise<unknown> | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #failed = false;
-  #stopped = false;
 
   constructor(parts: PostponedParts) {
     this.#parts = parts;
+    this.#waker = new Waker(parts.clock, () => void this.flush());
   }
 
   /** False when too much waits, or the disk takes no more: then the update has to be written at once. */
@@ -101,8 +104,7 @@ export class Postponed {
 
   /** No more turns of its own; flush() still writes. */
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#waker.stop();
   }
 
   async #write(entry: Entry): Promise<void> {
@@ -125,13 +127,6 @@ export class Postponed {
   }
 
   #arm(): void {
-    if (this.#stopped) return;
-    this.#timer ??= setTimeout(
-      () => {
-        this.#timer = undefined;
-        void this.flush();
-      },
-      this.#failed ? PAUSE_AFTER_FAULT_MS : PAUSE_MS,
-    );
+    this.#waker.set(this.#parts.clock.now() + (this.#failed ? PAUSE_AFTER_FAULT_MS : PAUSE_MS));
   }
 }

@@ -53,7 +53,7 @@ export class QueueRoom implements Queue {
     const { store } = parts;
     const { clock, log, memoryBound = MEMORY_BOUND } = options;
     const fence = this.#fence;
-    const postponed = new Postponed({ store, onWritten: (item) => this.#noteWritten(item) });
+    const postponed = new Postponed({ store, clock, onWritten: (item) => this.#noteWritten(item) });
     this.#postponed = postponed;
     this.store = readAfter(() => postponed.flush(), store);
     this.#taking = new Taking({ store, fence, postponed, clock, log, memoryBound });
