@@ -3,20 +3,21 @@
  *
  * smtp-source (Postfix) sends through a proxy that notes every 250 with its internal id; the transport is killed five
  * times and started again; a sink counts what arrives. Every noted id must have arrived, or be in the queue.
- * Usage: npm run test:crash [-- messages]. Exit 1 when one is lost or set aside.
+ * Usage: npm run test:crash [-- messages [workers]]. Exit 1 when one is lost or set aside.
  *
  * @module
  */
 import { spawn, spawnSync } from "node:child_process";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { openQueues } from "../cli/queues.ts";
 import { systemClock } from "../lib/clock.ts";
 import { freePort } from "../test/helpers/free-port.ts";
-import { openAdmin } from "../transport/queue/mod.ts";
 import { startCountingSink } from "./counting-sink.ts";
 import { greeted, relayManifest, startTransportProcess, temporaryFolder } from "./processes.ts";
 
 const MESSAGES = Number(process.argv[2] ?? 10_000);
+const WORKERS = process.argv[3] ?? "1";
 const KILLS = 5;
 
 if (spawnSync("smtp-source", ["-h"]).error !== undefined) {
@@ -33,6 +34,7 @@ const start = async () => {
   const started = startTransportProcess({
     manifests: join(folder.path, "manifests"),
     state,
+    args: ["--workers", WORKERS],
     log: (line) => process.stdout.write(line),
   });
   await greeted(port);
@@ -88,7 +90,7 @@ while (missing().length > 0 && performance.now() < end)
   await new Promise((resolve) => setTimeout(resolve, 50));
 await transport.kill("SIGTERM");
 
-const admin = openAdmin(join(state, "queue"), {
+const admin = openQueues(state, {
   clock: systemClock,
   log: { info() {}, warn() {}, error() {} },
 });
@@ -110,6 +112,7 @@ console.log(
     duplicates,
     arrivedWithoutAcknowledgement: unacknowledged,
     kills,
+    workers: Number(WORKERS),
     smtpSourceRuns: sources,
     meanRestartMs: Math.round(restartMs / kills),
     seconds: Math.round((performance.now() - began) / 100) / 10,
