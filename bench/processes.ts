@@ -57,6 +57,8 @@ export function startTransportProcess(options: {
   readonly state: string;
   readonly args?: readonly string[];
   readonly nodeArgs?: readonly string[];
+  /** A command that runs it, with its options. */
+  readonly under?: readonly string[];
   log?(line: string): void;
 }): TransportProcess {
   const args = [
@@ -71,7 +73,8 @@ export function startTransportProcess(options: {
     "warn",
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [program = "", ...words] = [...(options.under ?? []), process.execPath, ...args];
+  const child = spawn(program, words, { stdio: ["ignore", "pipe", "inherit"] });
   child.stdout?.on("data", (chunk: Buffer) => options.log?.(String(chunk)));
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   return {
