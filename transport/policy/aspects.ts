@@ -1,7 +1,8 @@
 /**
  * Aspects: what of a copy's state rules can change, as bits: a fact that was worked out from other aspects still holds.
  *
- * Names of header fields share some bits by hash. Two that share one cost a fact worked out again, never a wrong one.
+ * The fields that many predicates read have bits of their own, others share some by hash. Two that share one cost a
+ * fact worked out again, never a wrong one.
  *
  * @module
  */
@@ -11,33 +12,51 @@ export const STAMPS = 1;
 export const RECIPIENTS = 2;
 /** The header block as a whole; every changed field changes it. */
 export const HEADER = 4;
-const FIRST_FIELD = 3;
+/** Each bit stands for the fields of one name, or of those that together say what kind of message it is. */
+const OWN_FIELDS: ReadonlyMap<string, number> = new Map(
+  [
+    ["from"],
+    ["to"],
+    ["cc"],
+    ["subject"],
+    ["content-type", "content-class", "auto-submitted", "precedence", "importance", "x-priority", "priority"],
+  ].flatMap((names, index) => names.map((name) => [name, 1 << (3 + index)])),
+);
+const FIRST_SHARED = 8;
 /** All bits, in use or not. */
 export const ASPECTS = 31;
 export const ALL_ASPECTS = 0x7fffffff;
 
 /** The fields of that lower-case name. */
 export function aspectOfField(name: string): number {
+  const own = OWN_FIELDS.get(name);
+  if (own !== undefined) return own;
   let hash = 0;
   for (let at = 0; at < name.length; at++) hash = (Math.imul(hash, 31) + name.charCodeAt(at)) | 0;
-  return 1 << (FIRST_FIELD + ((hash >>> 0) % (ASPECTS - FIRST_FIELD)));
+  return 1 << (FIRST_SHARED + ((hash >>> 0) % (ASPECTS - FIRST_SHARED)));
 }
 
-/** Aspects in which two header blocks differ. What both begin or end with is the same, field by field. */
-export function changedFields(before: readonly HeaderField[], after: readonly HeaderField[]): number {
-  if (before === after) return 0;
+/** How one header block became another: what both begin or end with is the same, field by field. */
+export interface HeaderChange {
+  readonly aspects: number;
+  /** Fields of the later one between those. */
+  readonly added: readonly HeaderField[];
+}
+
+const NO_CHANGE: HeaderChange = { aspects: 0, added: [] };
+
+export function compareHeaders(before: readonly HeaderField[], after: readonly HeaderField[]): HeaderChange {
+  if (before === after) return NO_CHANGE;
   const shorter = Math.min(before.length, after.length);
   let start = 0;
   while (start < shorter && before[start] === after[start]) start++;
   let end = 0;
   while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
-  return aspectsOf(before, start, before.length - end) | aspectsOf(after, start, after.length - end);
+  const removed = before.slice(start, before.length - end);
+  const added = after.slice(start, after.length - end);
+  return { aspects: aspectsOf(removed) | aspectsOf(added), added };
 }
 
-function aspectsOf(header: readonly HeaderField[], from: number, to: number): number {
-  let aspects = 0;
-  for (let at = from; at < to; at++) {
-    aspects |= HEADER | aspectOfField((header[at]?.name ?? "").toLowerCase());
-  }
-  return aspects;
+function aspectsOf(fields: readonly HeaderField[]): number {
+  return fields.reduce((all, { name }) => all | HEADER | aspectOfField(name.toLowerCase()), 0);
 }

@@ -32,6 +32,8 @@ export interface Facet {
   values(view: MessageView): FacetValues;
   /** For facets of recipients: the values of one of them; values() is their union. */
   valuesOf?(recipient: Recipient, view: MessageView): ReadonlySet<string>;
+  /** For facets of the header's fields, of which all values are known: those that the view's `before` may lack. */
+  addedValues?(view: MessageView): readonly string[];
 }
 
 /** The largest number that a message has of a kind; undefined: none. `complete` false: there may be a larger one. */

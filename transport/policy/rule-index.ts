@@ -128,11 +128,14 @@ function addMeasure(
 }
 
 function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, ids: number[]): void {
-  const { values, complete } = facetValues(facet, view);
-  if (!complete) {
-    for (const id of all) ids.push(id);
-    return;
-  }
+  const added = view.before === undefined ? undefined : facet.addedValues?.(view);
+  const { values, complete } =
+    added === undefined ? facetValues(facet, view) : { values: added, complete: true };
+  if (complete) collectValues(byKey, values, ids);
+  else for (const id of all) ids.push(id);
+}
+
+function collectValues(byKey: FacetIndex["byKey"], values: Iterable<string>, ids: number[]): void {
   for (const value of values) {
     const found = byKey.get(value);
     if (typeof found === "number") ids.push(found);

@@ -144,5 +144,7 @@ function blockOf(range: IpRange): string | undefined {
 }
 
 function blockKey({ family, value }: IpAddress, bits: number): string {
-  return `${family}/${bits}/${value >> BigInt((family === 4 ? 32 : 128) - bits)}`;
+  // Numbers where they suffice: this is done for each message.
+  if (family === 4) return `4/${bits}/${Number(value) >>> (32 - bits)}`;
+  return `6/${bits}/${value >> BigInt(128 - bits)}`;
 }

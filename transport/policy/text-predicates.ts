@@ -65,4 +65,5 @@ const headerName: Facet = {
   rank: 6,
   needsMime: false,
   values: (view) => complete(view.header.map((field) => field.name.toLowerCase())),
+  addedValues: (view) => view.addedFields.map((field) => field.name.toLowerCase()),
 };

@@ -2,10 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { makeField, removeFields, setField } from "../../mail/header.ts";
-import type { Message } from "../../mail/message.ts";
 import { message, spec } from "../../test/helpers/random-rules.ts";
 import { domains, mail, recipient, rule } from "../../test/helpers/rules.ts";
-import { aspectOfField, changedFields, HEADER } from "./aspects.ts";
+import { aspectOfField, compareHeaders, HEADER } from "./aspects.ts";
 import type { PolicyInput } from "./mod.ts";
 import { createRuleCompiler } from "./rule.ts";
 import { createTextFacts } from "./text-facts.ts";
@@ -127,15 +126,23 @@ describe("MessageView.next()", () => {
   });
 });
 
-describe("changedFields()", () => {
-  const header = (...names: string[]) => names.map((name) => makeField(name, "1"));
-  test("names the fields between what both blocks begin and end with", () => {
-    const before = header("From", "Subject", "To");
-    const [from, , to] = before as [Message["header"][0], Message["header"][0], Message["header"][0]];
-    expect(changedFields(before, [from, makeField("Subject", "2"), to])).toBe(
-      HEADER | aspectOfField("subject"),
-    );
-    expect(changedFields(before, [...before, makeField("X-Tag", "1")])).toBe(HEADER | aspectOfField("x-tag"));
-    expect(changedFields(before, [...before])).toBe(0);
+describe("compareHeaders()", () => {
+  const [from, subject, to] = [makeField("From", "1"), makeField("Subject", "1"), makeField("To", "1")];
+  const other = makeField("Subject", "2");
+  const tag = makeField("X-Tag", "1");
+  test.each([
+    { name: "a field set", after: [from, other, to], fields: ["subject"], added: [other] },
+    { name: "a field added", after: [from, subject, to, tag], fields: ["x-tag"], added: [tag] },
+    { name: "a field removed", after: [from, to], fields: ["subject"], added: [] },
+    {
+      name: "fields in another order",
+      after: [subject, from, to],
+      fields: ["from", "subject"],
+      added: [subject, from],
+    },
+    { name: "nothing", after: [from, subject, to], fields: [], added: [] },
+  ])("$name", ({ after, fields, added }) => {
+    const aspects = fields.reduce((all, name) => all | HEADER | aspectOfField(name), 0);
+    expect(compareHeaders([from, subject, to], after)).toEqual({ aspects, added });
   });
 });

@@ -14,7 +14,16 @@ import { fieldValue, type HeaderField } from "../../mail/header.ts";
 import type { Message, Recipient } from "../../mail/message.ts";
 import type { MimeSummary } from "../../mail/mime.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
-import { ALL_ASPECTS, ASPECTS, aspectOfField, changedFields, HEADER, RECIPIENTS, STAMPS } from "./aspects.ts";
+import {
+  ALL_ASPECTS,
+  ASPECTS,
+  aspectOfField,
+  compareHeaders,
+  HEADER,
+  type HeaderChange,
+  RECIPIENTS,
+  STAMPS,
+} from "./aspects.ts";
 import { composeText } from "./fold.ts";
 import type { TextFacts } from "./text-facts.ts";
 
@@ -35,6 +44,8 @@ export interface MessageView extends ViewState {
   readonly before: MessageView | undefined;
   /** Aspects in which it differs from `before`. */
   readonly changed: number;
+  /** Header fields that `before` does not have, or not there. */
+  readonly addedFields: readonly HeaderField[];
   /** The value of `compute`, worked out once for each key; it must come from what this view gives alone. */
   memo<T>(key: object | string, compute: () => T): T;
   /** Aspects that the value under that key was worked out from. */
@@ -83,6 +94,7 @@ class View implements MessageView {
   readonly texts: TextFacts;
   readonly before: View | undefined;
   readonly changed: number;
+  readonly addedFields: readonly HeaderField[];
   readonly #state: ViewState;
   /** Shared by all views of a message. */
   readonly #facts: Map<object | string, Fact>;
@@ -99,7 +111,9 @@ class View implements MessageView {
     this.texts = texts;
     this.#state = state;
     this.before = before;
-    this.changed = before === undefined ? ALL_ASPECTS : changesBetween(before.#state, state);
+    const { aspects, added } = compareStates(before === undefined ? undefined : before.#state, state);
+    this.changed = aspects;
+    this.addedFields = added;
     this.#facts = before === undefined ? new Map() : before.#facts;
     this.#count = before === undefined ? { views: 0 } : before.#count;
     const versions = before === undefined ? new Array<number>(ASPECTS).fill(0) : before.#versions.slice();
@@ -189,8 +203,10 @@ class View implements MessageView {
   }
 }
 
-function changesBetween(before: ViewState, after: ViewState): number {
+function compareStates(before: ViewState | undefined, after: ViewState): HeaderChange {
+  if (before === undefined) return { aspects: ALL_ASPECTS, added: after.header };
+  const { aspects, added } = compareHeaders(before.header, after.header);
   const stamps = before.stamps === after.stamps ? 0 : STAMPS;
   const recipients = before.allRecipients === after.allRecipients ? 0 : RECIPIENTS;
-  return stamps | recipients | changedFields(before.header, after.header);
+  return { aspects: aspects | stamps | recipients, added };
 }
