@@ -28,7 +28,8 @@ export interface AttemptDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly readBody: PrepareJob["readBody"];
-  readonly ownNames: readonly string[];
+  /** This transport's own name, beside the connector's. */
+  hostname?: (() => string) | undefined;
   readonly random: () => number;
   secrets(): Secrets;
   count(event: string, labels: Record<string, string>): void;
@@ -45,11 +46,11 @@ const UNREACHABLE_MS = 60_000;
 const FINAL_REPLY_MS = 600_000;
 
 /** Delivers what can be delivered now. */
-export async function attemptDelivery(deps: AttemptDeps, job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
+export function attemptDelivery(deps: AttemptDeps, job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
   const settings = settingsOf(job.connector, deps.secrets());
   const attempt = new Attempt(deps, job, hop);
   return "missing" in settings
-    ? attempt.withoutSecret(settings.missing)
+    ? Promise.resolve(attempt.withoutSecret(settings.missing))
     : attempt.run(settingsFor(job, settings));
 }
 
@@ -97,7 +98,9 @@ class Attempt {
   async #tryHosts(settings: JobSettings): Promise<void> {
     const { nextHop, connector } = this.#job;
     this.#hop.turn += 1;
-    const hosts = await hostsOf(nextHop, connector, { ...this.#deps, turn: this.#hop.turn });
+    const { resolver, random, hostname } = this.#deps;
+    const ownNames = [connector.fqdn, hostname?.() ?? connector.fqdn].map((name) => name.toLowerCase());
+    const hosts = await hostsOf(nextHop, connector, { resolver, random, ownNames, turn: this.#hop.turn });
     if ("kind" in hosts) return this.#noHosts(hosts);
     for await (const { host, address } of this.#endpoints(hosts)) {
       if (this.#tally.done || this.#sessions >= MAX_SESSIONS || this.#tried.size >= MAX_TRIES) return;

@@ -50,7 +50,10 @@ class Deliverer implements Delivery {
   readonly #pool: ConnectionPool;
   readonly #places: Places;
   readonly #hops = new Hops();
-  readonly #running = new Set<Promise<DeliveryResult>>();
+  readonly #attempt: AttemptDeps;
+  #running = 0;
+  /** Called when nothing runs any more. */
+  #onQuiet: (() => void) | undefined;
   readonly #random: () => number;
 
   constructor(deps: DeliveryDeps) {
@@ -70,18 +73,24 @@ class Deliverer implements Delivery {
       idleMs: deps.idleMs ?? 30_000,
       maxConnections: () => deps.limits().maxOutboundConnections,
     });
+    const { resolver, clock, log, readBody, secrets, count, hostname } = deps;
+    const pool = this.#pool;
+    const random = this.#random;
+    this.#attempt = { resolver, clock, log, readBody, secrets, count, hostname, pool, random };
   }
 
-  deliver(job: DeliveryJob): Promise<DeliveryResult> {
+  async deliver(job: DeliveryJob): Promise<DeliveryResult> {
     const hop = this.#hops.of(job.nextHop.key);
     if (hop.window.running === 0) hop.reported.clear();
     hop.window.begin();
-    const running = this.#run(job, hop).finally(() => {
+    this.#running += 1;
+    try {
+      return await this.#run(job, hop);
+    } finally {
       hop.window.end();
-      this.#running.delete(running);
-    });
-    this.#running.add(running);
-    return running;
+      this.#running -= 1;
+      if (this.#running === 0) this.#onQuiet?.();
+    }
   }
 
   get room(): number {
@@ -119,7 +128,7 @@ class Deliverer implements Delivery {
 
   async close(graceMs = Number.POSITIVE_INFINITY): Promise<void> {
     if (!(await this.#quietWithin(graceMs))) {
-      this.#deps.log.warn({ jobs: this.#running.size }, "deliveries cut, their messages stay in the queue");
+      this.#deps.log.warn({ jobs: this.#running }, "deliveries cut, their messages stay in the queue");
       this.#pool.cut();
       // What still hangs now waits for a resolver or a disk.
       await this.#quietWithin(CUT_MS);
@@ -130,7 +139,10 @@ class Deliverer implements Delivery {
 
   /** False: jobs still run. */
   async #quietWithin(ms: number): Promise<boolean> {
-    const quiet = Promise.allSettled(this.#running).then(() => true);
+    if (this.#running === 0) return true;
+    const quiet = new Promise<true>((resolve) => {
+      this.#onQuiet = () => resolve(true);
+    });
     if (ms === Number.POSITIVE_INFINITY) return quiet;
     const over = new AbortController();
     const late = this.#deps.clock.sleep(ms, over.signal).then(
@@ -143,7 +155,9 @@ class Deliverer implements Delivery {
   async #run(job: DeliveryJob, hop: Hop): Promise<DeliveryResult> {
     const startedAt = this.#deps.clock.now();
     const { nextHop, ...result } =
-      job.connector.routing.type === "Drop" ? await this.#drop(job) : await this.#send(job, hop);
+      job.connector.routing.type === "Drop"
+        ? await this.#drop(job)
+        : await attemptDelivery(this.#attempt, job, hop);
     const now = this.#deps.clock.now();
     let backOffUntil: number | undefined;
     if (nextHop === "ok") hop.window.succeeded(now, job.connector.maxConnections);
@@ -152,23 +166,6 @@ class Deliverer implements Delivery {
       backOffUntil = hop.window.failed(now, { startedAt, retryIntervalsMs, random: this.#random() });
     }
     return { ...result, backOffUntil };
-  }
-
-  #send(job: DeliveryJob, hop: Hop): Promise<AttemptResult> {
-    const { fqdn } = job.connector;
-    const hostname = this.#deps.hostname?.() ?? fqdn;
-    const attempt: AttemptDeps = {
-      resolver: this.#deps.resolver,
-      pool: this.#pool,
-      clock: this.#deps.clock,
-      log: this.#deps.log,
-      readBody: this.#deps.readBody,
-      ownNames: [fqdn.toLowerCase(), hostname.toLowerCase()],
-      random: this.#random,
-      secrets: this.#deps.secrets,
-      count: this.#deps.count,
-    };
-    return attemptDelivery(attempt, job, hop);
   }
 
   async #drop({ message, recipients, connector }: DeliveryJob): Promise<AttemptResult> {

@@ -1,8 +1,8 @@
 /**
  * Places: how many connections may be open, to one next hop and in all, exact over all threads that share the counts.
  *
- * A job takes its place before it begins. A connection kept after its job keeps the place, and the next job to that
- * next hop has it; one that was told QUIT has none. Who gets no place because other threads have them all says so in
+ * A job takes its place before it begins. A connection kept after its job keeps the place until it is closed, and
+ * the next job to that next hop has it. Who gets no place because other threads have them all says so in
  * the counts and asks again soon: the others then let go of what idles at once, and of places that jobs give back
  * after a turn.
  *
@@ -27,8 +27,10 @@ export interface PlacesOptions {
 interface Hop {
   readonly limit: Limit;
   jobs: number;
-  /** Connecting, connected; without those that were told QUIT. */
+  /** Connecting, connected, closing. */
   connections: number;
+  /** Of them those told QUIT: their place is free when they are closed. */
+  closing: number;
   /** Taken from the counts. */
   places: number;
   /** undefined: what frees a place wakes who waits. */
@@ -109,16 +111,22 @@ export class Places {
     this.#hop(key).connections += 1;
   }
 
-  closed(key: string): void {
+  /** It is told QUIT. A job of this thread may open its successor meanwhile, others wait. */
+  closing(key: string): void {
+    this.#hop(key).closing += 1;
+  }
+
+  closed(key: string, wasClosing = false): void {
     const hop = this.#hop(key);
     hop.connections -= 1;
+    if (wasClosing) hop.closing -= 1;
     this.#settle(key, hop);
   }
 
   /** True: one more connection to this next hop would be one more than its places. Jobs without a place do not count. */
   isShort(key: string): boolean {
-    const { places, connections } = this.#hop(key);
-    return places > 0 && connections >= places;
+    const { places, connections, closing } = this.#hop(key);
+    return places > 0 && connections - closing >= places;
   }
 
   stop(): void {
@@ -131,7 +139,7 @@ export class Places {
     const known = this.#hops.get(key);
     if (known !== undefined) return known;
     const limit = limitOf(`${this.#all.key} to ${key}`);
-    const hop = { limit, jobs: 0, connections: 0, places: 0, askAgainAt: undefined };
+    const hop = { limit, jobs: 0, connections: 0, closing: 0, places: 0, askAgainAt: undefined };
     this.#hops.set(key, hop);
     return hop;
   }

@@ -18,8 +18,8 @@ export interface PooledConnection {
   readonly fingerprint: string;
   readonly maxMessages: number;
   idleSince: number;
-  /** It has a place: told QUIT or lost, it has none. */
-  hasPlace: boolean;
+  /** Told QUIT. */
+  isClosing: boolean;
 }
 
 export interface PoolOptions {
@@ -27,7 +27,7 @@ export interface PoolOptions {
   readonly idleMs: number;
   maxConnections(): number;
   /** Told of connections made and ended. */
-  readonly places: Pick<Places, "opened" | "closed" | "isShort">;
+  readonly places: Pick<Places, "opened" | "closing" | "closed" | "isShort">;
 }
 
 export class ConnectionPool {
@@ -88,7 +88,7 @@ export class ConnectionPool {
       places.closed(nextHopKey);
       return client;
     }
-    const connection = { client, idleSince: 0, hasPlace: true, ...place };
+    const connection = { client, idleSince: 0, isClosing: false, ...place };
     client.onLost = () => this.#forget(connection);
     if (client.lost !== undefined) this.#forget(connection);
     return connection;
@@ -145,7 +145,7 @@ export class ConnectionPool {
   #forget(connection: PooledConnection): void {
     this.#clients.delete(connection.client);
     connection.client.onLost = undefined;
-    this.#endPlace(connection);
+    this.#options.places.closed(connection.nextHopKey, connection.isClosing);
     const list = this.#idle.get(connection.nextHopKey);
     const at = list?.indexOf(connection) ?? -1;
     if (list === undefined || at < 0) return;
@@ -155,14 +155,11 @@ export class ConnectionPool {
   }
 
   #quit(connection: PooledConnection): Promise<void> {
-    this.#endPlace(connection);
+    if (connection.client.lost === undefined) {
+      connection.isClosing = true;
+      this.#options.places.closing(connection.nextHopKey);
+    }
     return connection.client.quit();
-  }
-
-  #endPlace(connection: PooledConnection): void {
-    if (!connection.hasPlace) return;
-    connection.hasPlace = false;
-    this.#options.places.closed(connection.nextHopKey);
   }
 
   #sweep(): void {

@@ -25,7 +25,7 @@ export async function useSession(
   tally: Tally,
 ): Promise<SessionUse> {
   let mayBeStale = client.messages > 0;
-  let queue = [...tally.pending];
+  let queue = tally.pending;
   let most = mostRecipients(client);
   while (queue.length > 0) {
     const recipients = queue.slice(0, most);
@@ -36,7 +36,7 @@ export async function useSession(
     if (mayBeStale && diedBefore(result)) return "stale";
     mayBeStale = false;
     const again = settle(result, tally, remoteTraits(client));
-    queue.push(...again);
+    queue = [...queue, ...again];
     // What it took once it takes again; asking for more would be refused each time.
     if (again.length > 0) most = Math.min(most, result.accepted);
     if (!(await standsAfter(client, result))) return isGone(result) ? "lost" : "used";
@@ -83,9 +83,13 @@ function remoteTraits({ options, extensions }: SmtpClient): RemoteTraits {
 }
 
 /** Whether the connection can take another envelope. RSET after any failed one: the old must not linger. */
-async function standsAfter(client: SmtpClient, result: BatchResult): Promise<boolean> {
-  if (isGone(result) || client.lost !== undefined) return false;
-  if (result.clean || (await client.reset())) return true;
+function standsAfter(client: SmtpClient, result: BatchResult): boolean | Promise<boolean> {
+  if (client.lost !== undefined || isGone(result)) return false;
+  return result.clean || resets(client);
+}
+
+async function resets(client: SmtpClient): Promise<boolean> {
+  if (await client.reset()) return true;
   client.close();
   return false;
 }
