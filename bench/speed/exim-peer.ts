@@ -68,7 +68,6 @@ out:
   port = ${nextHopPort}
   hosts_try_dane =
   dnssec_request_domains =
-  tls_try_verify_hosts =
   ${nextHopTls ? "hosts_require_tls = *" : "hosts_avoid_tls = *"}
 begin retry
 * * F,2h,1m

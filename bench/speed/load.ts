@@ -40,8 +40,12 @@ export async function send({ one, port, sink, messages, copies = 1 }: Load): Pro
   }
 }
 
-/** The command that sends. */
-export function sourceCommand(one: Case, port: number, messages: number): readonly [string, ...string[]] {
+/** The command that sends; with PORT and COUNT as they stand in a report. */
+export function sourceCommand(
+  one: Case,
+  port: number | "PORT",
+  messages: number | "COUNT",
+): readonly [string, ...string[]] {
   const { clients, size, recipients, kept } = one;
   const counts = [clients, messages, size, recipients].map(String);
   if (one.tls) {

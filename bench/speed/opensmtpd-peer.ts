@@ -23,11 +23,12 @@ export function openSmtpd(): Peer {
         port,
         users: USERS,
         etc: { "smtpd.conf": configuration(port, options) },
-        // The queue's path and that of its prison are compiled in.
+        // The queue's path and that of its prison are compiled in; it wants a key that nobody else can read.
         prepare: `
 mkdir -p "$FOLDER/queue" /var/lib/opensmtpd/empty /var/spool/smtpd
 chmod 711 "$FOLDER/queue"
-mount --bind "$FOLDER/queue" /var/spool/smtpd`,
+mount --bind "$FOLDER/queue" /var/spool/smtpd
+${options.tls === undefined ? "" : `install -m 600 "${options.tls.key}" "$FOLDER/key.pem"`}`,
         command: "smtpd -d -F",
       });
     },
@@ -39,7 +40,7 @@ function configuration(port: number, { nextHopPort, tls, nextHopTls = false }: P
   const listener = `listen on 127.0.0.1 port ${port}${tls === undefined ? "" : " tls pki peer"} hostname opensmtpd.peer.example`;
   const relay = `${nextHopTls ? "smtp+tls" : "smtp"}://127.0.0.1:${nextHopPort}`;
   return `
-${tls === undefined ? "" : `pki peer cert "${tls.cert}"\npki peer key "${tls.key}"`}
+${tls === undefined ? "" : `pki peer cert "${tls.cert}"\npki peer key "$FOLDER/key.pem"`}
 smtp limit max-rcpt 1000
 smtp limit max-mails 100000
 queue ttl 1h

@@ -24,14 +24,18 @@ try {
 
 /** Opens connections and sends until no message is left. */
 async function client(): Promise<void> {
-  while (left > 0) {
+  while (takes()) {
     const say = await dialogue();
-    do {
-      left -= 1;
-      await transaction(say);
-    } while (KEPT && left > 0);
+    do await transaction(say);
+    while (KEPT && takes());
     await say("QUIT\r\n", "221");
   }
+}
+
+/** One message is this client's to send. */
+function takes(): boolean {
+  left -= 1;
+  return left >= 0;
 }
 
 type Say = (command: string | Buffer, code: string) => Promise<void>;
