@@ -17,6 +17,7 @@ import { type MimeSummary, scanMime } from "../mail/mime.ts";
 import { formatDate, hopCount, receivedField } from "../mail/received.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import type { Answer, MessageSink } from "../mail/session.ts";
+import type { ReceiveConnectorEntry, Snapshot } from "../snapshot/schema.ts";
 import type { AgentContent, AgentTransaction, Verdict } from "./agents/mod.ts";
 import { collect, MAX_TEXT, writeWhole } from "./content.ts";
 import { createHeaderIntake, type HeaderEnd } from "./header-intake.ts";
@@ -74,6 +75,7 @@ class ContentSink implements MessageSink {
   #writer: BodyWriter | undefined;
   #refusal: Reply | undefined;
   #fate: Fate;
+  #seen: AgentContent | undefined;
   #summary: Promise<MimeSummary> | undefined;
   /** What the scan found, for the categorizer. */
   #scanned: MimeSummary | undefined;
@@ -84,9 +86,7 @@ class ContentSink implements MessageSink {
     this.#fate = deps.fate;
     this.#id = deps.ids.next();
     this.#receivedAt = deps.clock.now();
-    const connector = deps.pipeline.snapshot.receiveConnectors.find(
-      ({ name }) => name === transaction.session.connector,
-    );
+    const connector = connectorOf(deps.pipeline.snapshot, transaction.session.connector);
     this.#intake = createHeaderIntake(connector?.maxHeaderSize ?? 262_144);
     this.#maxHops = connector?.maxHopCount ?? 60;
   }
@@ -180,6 +180,11 @@ class ContentSink implements MessageSink {
   }
 
   #asAgentSees(): AgentContent {
+    this.#seen ??= this.#makeSeen();
+    return this.#seen;
+  }
+
+  #makeSeen(): AgentContent {
     const sink = this;
     return {
       ...this.#transaction,
@@ -260,6 +265,17 @@ class ContentSink implements MessageSink {
       discard,
     };
   }
+}
+
+/** By name: a transport may have a thousand of them. */
+const connectorsOf = new WeakMap<Snapshot, ReadonlyMap<string, ReceiveConnectorEntry>>();
+
+function connectorOf(snapshot: Snapshot, name: string): ReceiveConnectorEntry | undefined {
+  const known = connectorsOf.get(snapshot);
+  if (known !== undefined) return known.get(name);
+  const byName = new Map(snapshot.receiveConnectors.map((connector) => [connector.name, connector]));
+  connectorsOf.set(snapshot, byName);
+  return byName.get(name);
 }
 
 /** RFC 6409 §8: a submission server may add Date and Message-ID; strangers' mail is left as it came. */

@@ -10,11 +10,19 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import { whenDone } from "../lib/when-done.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
 import type { Message, Recipient } from "../mail/message.ts";
 import type { MimeSummary } from "../mail/mime.ts";
 import { formatReply, type Reply, reply } from "../mail/reply.ts";
-import type { Answer, Refused, SessionHandler, SmtpSession, SmtpTransaction } from "../mail/session.ts";
+import type {
+  Answer,
+  MessageSink,
+  Refused,
+  SessionHandler,
+  SmtpSession,
+  SmtpTransaction,
+} from "../mail/session.ts";
 import type { AgentTransaction, Verdict } from "./agents/mod.ts";
 import { type ContentEnd, createContentSink, DELIVER, type Fate } from "./content-sink.ts";
 import type { Pipeline } from "./pipeline.ts";
@@ -36,68 +44,128 @@ export interface IntakeDeps {
 
 /** Makes the function that smtp calls for each connection. */
 export function createIntake(deps: IntakeDeps): (session: SmtpSession) => SessionHandler {
-  return (session) => openSession(session, deps);
+  return (session) => new SessionIntake(session, deps);
 }
 
-function openSession(session: SmtpSession, deps: IntakeDeps): SessionHandler {
-  let pipeline = deps.pipeline();
-  let stamps: Record<string, string> = {};
-  let fate: Fate = DELIVER;
-  let networkMessageId = "";
-  const asAgentSees = (transaction: SmtpTransaction): AgentTransaction => ({
-    ...transaction,
+class SessionIntake implements SessionHandler {
+  readonly #session: SmtpSession;
+  readonly #deps: IntakeDeps;
+  #pipeline: Pipeline;
+  #fate: Fate = DELIVER;
+  #networkMessageId = "";
+  /** The transaction at hand as agents see it: one object from MAIL to its end. */
+  #seen: AgentTransaction | undefined;
+
+  constructor(session: SmtpSession, deps: IntakeDeps) {
+    this.#session = session;
+    this.#deps = deps;
+    this.#pipeline = deps.pipeline();
+  }
+
+  onConnect() {
+    return whenDone(this.#pipeline.agents.onConnect(this.#session), toAnswer);
+  }
+
+  onEhlo(name: string) {
+    return whenDone(this.#pipeline.agents.onEhlo(this.#session, name), toAnswer);
+  }
+
+  onAuth(user: string) {
+    return whenDone(this.#pipeline.agents.onAuth(this.#session, user), toAnswer);
+  }
+
+  onMail(transaction: SmtpTransaction) {
+    this.#pipeline = this.#deps.pipeline();
+    this.#fate = DELIVER;
+    this.#networkMessageId = this.#deps.ids.uuid();
+    this.#seen = asAgentSees(transaction, this.#networkMessageId);
+    return this.#judged(this.#pipeline.agents.onMail(this.#seen), transaction);
+  }
+
+  onRcpt(transaction: SmtpTransaction, recipient: Recipient) {
+    const verdict = this.#pipeline.agents.onRcpt(this.#asAgentSees(transaction), recipient);
+    return this.#judged(verdict, transaction, recipient);
+  }
+
+  onData(transaction: SmtpTransaction) {
+    const seen = this.#asAgentSees(transaction);
+    const answer = this.#judged(this.#pipeline.agents.onData(seen), transaction);
+    return whenDone<Answer, Answer | MessageSink>(answer, (refused) => refused ?? this.#openSink(seen));
+  }
+
+  onReset(): void {
+    this.#pipeline.agents.onReset(this.#session);
+  }
+
+  onReject(verb: string, refusal: Reply, about?: Refused): void {
+    if (about !== undefined) {
+      // A MAIL that is refused for its sender begins no transaction.
+      if (verb === "MAIL") this.#networkMessageId = this.#deps.ids.uuid();
+      this.#track(refusal, about, "SMTP");
+    }
+    this.#pipeline.agents.onReject(this.#session, verb, refusal);
+  }
+
+  onDisconnect(): void {
+    this.#pipeline.agents.onDisconnect(this.#session);
+  }
+
+  #openSink(seen: AgentTransaction): MessageSink {
+    const [deps, pipeline] = [this.#deps, this.#pipeline];
+    // Nothing but the sink asks for it from here on.
+    this.#seen = undefined;
+    return createContentSink(seen, {
+      ...deps,
+      pipeline,
+      fate: this.#fate,
+      accept: (end) => submit(end, seen, { deps, pipeline }),
+      refused: (refusal) => this.#track(refusal, seen.envelope, "AGENT"),
+    });
+  }
+
+  /** drop and quarantine before the content: the client sees success, the content decides nothing any more. */
+  #judged(
+    verdict: Verdict | Promise<Verdict>,
+    { envelope }: SmtpTransaction,
+    recipient?: Recipient,
+  ): Answer | Promise<Answer> {
+    return whenDone(verdict, (decided) => {
+      if (decided === undefined) return undefined;
+      if ("reply" in decided) {
+        const { sender, recipients } = envelope;
+        this.#track(decided.reply, { sender, recipients: recipient ? [recipient] : recipients }, "AGENT");
+      }
+      if (decided.action !== "drop" && decided.action !== "quarantine") return toAnswer(decided);
+      this.#fate = { kind: decided.action, reason: decided.reason };
+      return undefined;
+    });
+  }
+
+  #track(refusal: Reply, about: Refused, source: RefusedAt["source"]): void {
+    const at = { session: this.#session, networkMessageId: this.#networkMessageId, source };
+    trackRefusal(refusal, about, at, this.#deps);
+  }
+
+  #asAgentSees(transaction: SmtpTransaction): AgentTransaction {
+    this.#seen ??= asAgentSees(transaction, this.#networkMessageId);
+    return this.#seen;
+  }
+}
+
+function asAgentSees(
+  { session, envelope, declaredSize }: SmtpTransaction,
+  networkMessageId: string,
+): AgentTransaction {
+  const stamps: Record<string, string> = {};
+  return {
+    session,
+    envelope,
+    declaredSize,
     networkMessageId,
     stamps,
     stamp(name, value) {
       stamps[name] = value;
     },
-  });
-  const track = (refusal: Reply, { sender, recipients }: Refused, only = recipients) =>
-    trackRefusal(refusal, { sender, recipients: only }, { session, networkMessageId, source: "AGENT" }, deps);
-  /** drop and quarantine before the content: the client sees success, the content decides nothing any more. */
-  const judged = (verdict: Verdict | Promise<Verdict>, transaction: SmtpTransaction, recipient?: Recipient) =>
-    mapVerdict(verdict, (decided) => {
-      if (decided !== undefined && "reply" in decided)
-        track(decided.reply, transaction.envelope, recipient && [recipient]);
-      if (decided?.action !== "drop" && decided?.action !== "quarantine") return toAnswer(decided);
-      fate = { kind: decided.action, reason: decided.reason };
-      return undefined;
-    });
-  return {
-    onConnect: () => mapVerdict(pipeline.agents.onConnect(session), toAnswer),
-    onEhlo: (name) => mapVerdict(pipeline.agents.onEhlo(session, name), toAnswer),
-    onAuth: (user) => mapVerdict(pipeline.agents.onAuth(session, user), toAnswer),
-    onMail(transaction) {
-      pipeline = deps.pipeline();
-      stamps = {};
-      fate = DELIVER;
-      networkMessageId = deps.ids.uuid();
-      return judged(pipeline.agents.onMail(asAgentSees(transaction)), transaction);
-    },
-    onRcpt: (transaction, recipient) =>
-      judged(pipeline.agents.onRcpt(asAgentSees(transaction), recipient), transaction, recipient),
-    onData: (transaction) =>
-      mapVerdict(judged(pipeline.agents.onData(asAgentSees(transaction)), transaction), (refused) => {
-        if (refused !== undefined) return refused;
-        const accept = (end: ContentEnd) => submit(end, asAgentSees(transaction), { deps, pipeline });
-        return createContentSink(asAgentSees(transaction), {
-          ...deps,
-          pipeline,
-          fate,
-          accept,
-          refused: (refusal) => track(refusal, transaction.envelope),
-        });
-      }),
-    onReset: () => pipeline.agents.onReset(session),
-    onReject(verb, refusal, about) {
-      if (about !== undefined) {
-        // A MAIL that is refused for its sender begins no transaction.
-        if (verb === "MAIL") networkMessageId = deps.ids.uuid();
-        trackRefusal(refusal, about, { session, networkMessageId, source: "SMTP" }, deps);
-      }
-      pipeline.agents.onReject(session, verb, refusal);
-    },
-    onDisconnect: () => pipeline.agents.onDisconnect(session),
   };
 }
 
@@ -135,11 +203,6 @@ function toAnswer(verdict: Verdict): Answer {
     return { reply: verdict.reply, disconnect: verdict.disconnect ?? false };
   }
   return { reply: reply(554, "5.7.1", "Session refused"), disconnect: true };
-}
-
-/** Applies `next` without a promise where nothing waited: most events have no agent. */
-function mapVerdict<In, Out>(value: In | Promise<In>, next: (value: In) => Out): Out | Promise<Awaited<Out>> {
-  return value instanceof Promise ? (value.then(next) as Promise<Awaited<Out>>) : next(value);
 }
 
 interface SubmitContext {

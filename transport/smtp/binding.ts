@@ -51,6 +51,9 @@ export interface Endpoint {
 }
 
 const EVERY_ADDRESS = "";
+/** What was found for local ends, so that each connection asks once: a machine has few addresses, but may have a network. */
+const foundIn = new WeakMap<ConnectorTable, Map<string, readonly Binding[]>>();
+const MAX_LOCAL_ENDS = 1000;
 const claimsOf = new Recall<ReceiveConnectorEntry, readonly Claim[]>();
 const EVERY_IPV4 = "0.0.0.0";
 
@@ -102,6 +105,17 @@ export function createConnectorTable(connectors: readonly ReceiveConnectorEntry[
 
 /** Bindings that a connection to this local end belongs to, the one with its own address first. */
 export function bindingsAt(table: ConnectorTable, { address, port }: LocalEnd): readonly Binding[] {
+  const key = bindingKey(address, port);
+  let known = foundIn.get(table);
+  const found = known?.get(key);
+  if (found !== undefined) return found;
+  if (known === undefined || known.size === MAX_LOCAL_ENDS) known = new Map();
+  const bindings = findBindings(table, { address, port });
+  foundIn.set(table, known.set(key, bindings));
+  return bindings;
+}
+
+function findBindings(table: ConnectorTable, { address, port }: LocalEnd): readonly Binding[] {
   const canonical = canonicalAddress(address) ?? EVERY_ADDRESS;
   const isIpv4 = parseIp(address)?.family === 4;
   const keys = new Set([canonical, ...(isIpv4 ? [EVERY_IPV4] : []), EVERY_ADDRESS]);
@@ -127,11 +141,10 @@ export function endpointsOf(table: ConnectorTable): readonly Endpoint[] {
 
 /** True when this peer is a balancer that must begin with a PROXY header. */
 export function isTrustedProxy(table: ConnectorTable, local: LocalEnd, peer: string): boolean {
-  const address = parseIp(peer);
+  const bindings = bindingsAt(table, local).filter(({ trustedProxies }) => trustedProxies.length > 0);
+  const address = bindings.length === 0 ? undefined : parseIp(peer);
   if (address === undefined) return false;
-  return bindingsAt(table, local).some(({ trustedProxies }) =>
-    trustedProxies.some((range) => rangeContains(range, address)),
-  );
+  return bindings.some(({ trustedProxies }) => trustedProxies.some((range) => rangeContains(range, address)));
 }
 
 function coveredBy(table: ConnectorTable, address: string, port: number): string | undefined {

@@ -9,6 +9,7 @@
  * @module
  */
 import { Compactor } from "./compactor.ts";
+import { LineScan } from "./line-scan.ts";
 
 export type ContentFault = "bare" | "long";
 
@@ -46,6 +47,7 @@ export class DataParser {
   ended = false;
   readonly #transparency: boolean;
   readonly #normalize: boolean;
+  #scan = new LineScan(EMPTY);
   #state = LINE_START;
   #lineLength = 0;
 
@@ -57,6 +59,7 @@ export class DataParser {
   /** Takes octets up to the end of data; returns how many. The message's octets are in `output`. */
   feed(chunk: Buffer): number {
     const copy = new Compactor(chunk);
+    this.#scan = new LineScan(chunk);
     let at = 0;
     while (at < chunk.length && !this.ended) at = this.#step(chunk, at, copy);
     if (this.#lineLength > MAX_LINE) this.#fail("long");
@@ -87,16 +90,10 @@ export class DataParser {
   }
 
   #inside(chunk: Buffer, start: number, copy: Compactor): number {
-    const length = chunk.length;
-    let at = start;
-    let octet = CR + 1;
-    while (at < length) {
-      octet = chunk[at] as number;
-      if (octet <= CR && (octet === CR || octet === LF || octet === NUL)) break;
-      at++;
-    }
+    const at = this.#scan.next(start);
     this.#lineLength += at - start;
-    if (at === length) return at;
+    if (at === chunk.length) return at;
+    const octet = chunk[at];
     if (octet === CR) this.#state = AFTER_CR;
     else if (octet === NUL) this.#fail("bare");
     else this.#bareLf(at, copy);

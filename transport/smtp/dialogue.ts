@@ -60,6 +60,8 @@ export interface Dialogue {
 export interface Outcome {
   readonly reply: Reply;
   readonly disconnect?: boolean | undefined;
+  /** The client has said QUIT: the connection closes after the reply. */
+  readonly leaves?: boolean;
   readonly delayMs?: number | undefined;
   /** True when a handler said so: smtp does not report it back. */
   readonly isTheirs?: boolean;

@@ -110,6 +110,7 @@ function addTo(grant: Grant, text: string): void {
 
 /** RFC 5321 section 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1], and it is where the client reached us. */
 function isLiteralOf(domain: string, localAddress: string): boolean {
+  if (!domain.startsWith("[")) return false;
   const text = /^\[(?:IPv6:)?([0-9a-f.:]+)\]$/i.exec(domain)?.[1];
   const [literal, own] = [parseIp(text ?? ""), parseIp(localAddress)];
   return literal !== undefined && literal.family === own?.family && literal.value === own.value;

@@ -200,7 +200,7 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
     this.#send(verb, final.reply);
     if (final.endsTransaction) this.#endTransaction();
     if (final.startTls) this.#startTls();
-    if (final.disconnect || final.reply.code === 421) this.#close();
+    if (final.leaves || final.disconnect || final.reply.code === 421) this.#close(final.leaves);
     else this.#stopIfDue();
   }
 
@@ -232,10 +232,12 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
     this.#close();
   }
 
-  #close(): void {
+  /** `hasLeft`: the client has taken its leave. */
+  #close(hasLeft = false): void {
     this.#isClosing = true;
     this.#closedAt = this.dialogue.clock.now();
-    this.#wire.close();
+    if (hasLeft) this.#wire.leave();
+    else this.#wire.close();
   }
 
   #send(verb: string, answer: Reply): void {

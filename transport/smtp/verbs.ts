@@ -49,7 +49,7 @@ const VERBS: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ["VRFY", (_, args) => ({ reply: args === "" ? BAD_ARGUMENTS : CANNOT_VERIFY })],
   ["EXPN", () => ({ reply: NOT_IMPLEMENTED })],
   ["HELP", () => ({ reply: HELP })],
-  ["QUIT", (_, args) => (args === "" ? { reply: QUIT, disconnect: true } : { reply: BAD_ARGUMENTS })],
+  ["QUIT", (_, args) => (args === "" ? { reply: QUIT, leaves: true } : { reply: BAD_ARGUMENTS })],
   ["STARTTLS", startTls],
   ["AUTH", auth],
 ]);

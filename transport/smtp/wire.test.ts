@@ -130,6 +130,40 @@ describe("openWire()", () => {
     expect(events).toEqual(["closed"]);
   });
 
+  test("leave() sends what is left and closes without waiting for the client", async () => {
+    const { wire, client, socket, events } = await open();
+    let seen = "";
+    client.on("data", (chunk) => {
+      seen += chunk.toString();
+    });
+    wire.open();
+    wire.send(OK);
+    wire.leave();
+    expect(socket.destroyed).toBe(true);
+    await eventually(() => events.includes("closed") && client.readableEnded);
+    expect(seen).toBe("250 2.0.0 OK\r\n");
+  });
+
+  test("leave() waits for the client where octets of its lie unread, and still sends everything", async () => {
+    const { wire, client, socket, events, hold } = await open();
+    let seen = "";
+    client.on("data", (chunk) => {
+      seen += chunk.toString();
+    });
+    wire.open();
+    hold();
+    client.write("QUIT");
+    await eventually(() => events.length === 1);
+    client.write("more");
+    await eventually(() => wire.hasMore());
+    wire.send(OK);
+    wire.leave();
+    expect(socket.destroyed).toBe(false);
+    client.end();
+    await eventually(() => events.includes("closed"));
+    expect(seen).toBe("250 2.0.0 OK\r\n");
+  });
+
   test("a closed half is told after everything before it, and replies still go out", async () => {
     const { wire, client, events, hold, release } = await open();
     let seen = "";

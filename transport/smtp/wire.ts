@@ -7,7 +7,7 @@
  * @module
  */
 import type { Socket } from "node:net";
-import type { SecureContext, TLSSocket } from "node:tls";
+import { type SecureContext, TLSSocket } from "node:tls";
 import type { Reply } from "../../mail/reply.ts";
 import type { SmtpSession } from "../../mail/session.ts";
 import type { Endpoints } from "./contract.ts";
@@ -47,6 +47,8 @@ export interface Wire {
   startTls(): boolean;
   /** Sends what is to be sent, then closes. Nothing is read any more. */
   close(): void;
+  /** The same for a client that has taken its leave: it owes us nothing, so its side is not waited for. */
+  leave(): void;
   /** Closes at once. */
   destroy(): void;
 }
@@ -146,6 +148,19 @@ class SocketWire implements Wire {
     this.#waiting = undefined;
     // A paused socket never reads the FIN of the client. During a handshake the TLS socket does the reading.
     if (!this.#isUpgrading && !socket.destroyed) socket.resume();
+  }
+
+  leave(): void {
+    this.flush();
+    const socket = this.#socket;
+    const isSent = socket.writableLength === 0;
+    // TLS has a goodbye of its own. Octets that nobody reads would make the close a reset, and cost the client our reply.
+    if (!isSent || socket instanceof TLSSocket || this.hasMore()) {
+      this.close();
+      return;
+    }
+    this.#isClosing = true;
+    socket.destroy();
   }
 
   destroy(): void {
