@@ -114,6 +114,21 @@ describe("writer()", () => {
     expect(damaged).toEqual([]);
   });
 
+  test("many that came in crumbs are all whole", async () => {
+    const octets = Buffer.alloc(30_000, "0123456789");
+    const crumbs = Array.from({ length: 300 }, (_, n) => octets.subarray(n * 100, n * 100 + 100));
+    const written = await Promise.all(Array.from({ length: 100 }, () => write(...crumbs)));
+    expect(files()).toHaveLength(1);
+    await reopen(written);
+    for (const body of written) expect(await collect(bodies.read(body))).toEqual(octets);
+  });
+
+  test("a body that is finished after close() is refused, and leaves nothing open", async () => {
+    await bodies.close();
+    await expect(write(Buffer.alloc(5000))).rejects.toThrow(/The queue is closed/);
+    expect(files()).toEqual([]);
+  });
+
   test("a segment that is full is followed by the next", async () => {
     await reopen([], { segmentOctets: 10_000 });
     const written: Body[] = [];

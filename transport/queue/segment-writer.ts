@@ -50,6 +50,7 @@ export class SegmentWriter {
   #writing: Promise<void> | undefined;
   #open: OpenSegment | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(parts: SegmentWriterParts) {
     this.#parts = parts;
@@ -57,6 +58,7 @@ export class SegmentWriter {
 
   /** The name of the body. */
   append(body: WholeBody): Promise<string> {
+    if (this.#closed) return Promise.reject(new Error("The queue is closed"));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ body, resolve, reject });
       this.#writing ??= this.#writeAll();
@@ -73,6 +75,7 @@ export class SegmentWriter {
 
   /** Waits for what is being written. */
   async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#idle);
     await this.#writing;
     await this.#seal();
