@@ -1,4 +1,6 @@
 /** Kept connections: used again, replaced, told QUIT; windows; nothing left behind. */
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { createCounts } from "../../lib/counts.ts";
@@ -80,6 +82,32 @@ describe("deliver(), kept connections", () => {
     for (let count = 0; count < 7; count += 1) await send(connector);
     expect(sink.connections).toBe(3);
     expect(sink.commands.filter((line) => line.endsWith("QUIT"))).toHaveLength(2);
+  });
+
+  test("a message is two round trips: the envelope in one write, all of the content in the other", async () => {
+    const segments: string[] = [];
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.write("220 mx\r\n");
+      socket.on("data", (chunk) => {
+        const text = chunk.toString("latin1");
+        segments.push(text);
+        if (text.startsWith("EHLO")) socket.write("250-mx\r\n250 PIPELINING\r\n");
+        else if (text.startsWith("MAIL")) socket.write("250 ok\r\n250 ok\r\n354 go on\r\n");
+        else socket.write("250 ok\r\n");
+      });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    open.push({ close: async () => void server.close() });
+    const { send } = await bench();
+    const connector = sendConnector({ port: (server.address() as AddressInfo).port });
+    const body = "x".repeat(76).concat("\r\n").repeat(52);
+    for (let count = 0; count < 2; count += 1)
+      expect(resultsOf(await send(connector, { body }))).toEqual(["relayed-no-dsn 2.0.0"]);
+    const envelope = "MAIL FROM:<sender@contoso.example>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n";
+    const content = `Subject: test\r\n\r\n${body}.\r\n`;
+    expect(segments.slice(1)).toEqual([envelope, content, envelope, content]);
   });
 
   test("an idle connection is told QUIT", async () => {
