@@ -1,6 +1,5 @@
 /** Text facts: what is known of texts: which words they hold, whether a pattern matches; each found out once. */
 import type { Pattern } from "../../mail/pattern.ts";
-import { foldText } from "./fold.ts";
 import type { ScanResult, WordScan } from "./word-scan.ts";
 
 /** Texts are composed (NFC). */
@@ -17,7 +16,7 @@ export function createTextFacts(wordScan: WordScan): TextFacts {
     scan(text) {
       const known = scans.get(text);
       if (known !== undefined) return known;
-      const result = wordScan.scan(foldText(text));
+      const result = wordScan.scan(text);
       scans.set(text, result);
       return result;
     },

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { foldText, isWholeWord } from "./fold.ts";
+import { foldText } from "./fold.ts";
+import { FoldedCodes } from "./folded-codes.ts";
 import { createWordScan, type WordScan } from "./word-scan.ts";
 
 function scanFor(strings: readonly string[]): WordScan {
@@ -10,7 +11,7 @@ function scanFor(strings: readonly string[]): WordScan {
 }
 
 function words(strings: readonly string[], text: string): string[] {
-  return [...scanFor(strings.map(foldText)).scan(foldText(text)).words].sort();
+  return [...scanFor(strings.map(foldText)).scan(text).words].sort();
 }
 
 describe("createWordScan()", () => {
@@ -56,15 +57,26 @@ describe("createWordScan()", () => {
   });
 
   test("finds what a plain search finds", () => {
-    const unit = fc.constantFrom("a", "b", "c", " ", "-");
-    const strings = fc.array(fc.string({ unit, minLength: 1, maxLength: 5 }), { maxLength: 20 });
-    fc.assert(
-      fc.property(strings, fc.string({ unit, maxLength: 60 }), (list, text) => {
-        const found = scanFor(list).scan(text);
-        const wanted = [...new Set(list)];
-        expect([...found.literals].sort()).toEqual(wanted.filter((s) => text.includes(s)).sort());
-        expect([...found.words].sort()).toEqual(wanted.filter((s) => holdsWord(text, s)).sort());
+    const ascii = fc.constantFrom("a", "B", "c", " ", "\n", "-");
+    const any = fc.oneof(
+      ascii,
+      fc.constantFrom("é", "e\u0301", "Σ", "ς", "ſ", "\u00a0", "İ", "𝒜", "😀", "\ud835"),
+    );
+    const texts = fc.constantFrom(ascii, any).chain((unit) =>
+      fc.record({
+        strings: fc.array(fc.string({ unit, minLength: 1, maxLength: 5 }), { maxLength: 20 }),
+        text: fc.string({ unit, maxLength: 60 }),
       }),
+    );
+    fc.assert(
+      fc.property(texts, ({ strings, text }) => {
+        const wanted = [...new Set(strings.map(foldText))];
+        const folded = foldText(text);
+        const found = scanFor(wanted).scan(text);
+        expect([...found.literals].sort()).toEqual(wanted.filter((s) => folded.includes(s)).sort());
+        expect([...found.words].sort()).toEqual(wanted.filter((s) => holdsWord(folded, s)).sort());
+      }),
+      { numRuns: 1000 },
     );
   });
 
@@ -100,6 +112,56 @@ describe("createWordScan()", () => {
     expect(scanFor(list).scan("a".repeat(100_000)).words.size).toBe(0);
   });
 });
+
+describe("FoldedCodes", () => {
+  test("holds what foldText() gives, text after text", () => {
+    const folded = new FoldedCodes();
+    const text = fc.oneof(
+      fc.string({ unit: "binary-ascii" }),
+      fc.string({ unit: "binary" }),
+      fc.string().map((one) => one.repeat(5000)),
+    );
+    fc.assert(
+      fc.property(text, (one) => {
+        folded.fold(one);
+        const codes = Array.from({ length: folded.length }, (_, at) => folded.codes[at]!);
+        const want = foldText(one);
+        expect(codes).toEqual(Array.from({ length: want.length }, (_, at) => want.charCodeAt(at)));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u;
+
+/** The model, on strings: true when text[start, end) begins and ends where a word may: not in the middle of letters or digits. */
+function isWholeWord(text: string, start: number, end: number): boolean {
+  return isBoundary(text, start) && isBoundary(text, end);
+}
+
+function isBoundary(text: string, at: number): boolean {
+  return at <= 0 || at >= text.length || !(isWordBefore(text, at) && isWordAfter(text, at));
+}
+
+function isWordBefore(text: string, at: number): boolean {
+  const code = text.charCodeAt(at - 1);
+  if (code < 0x80) return isAsciiWord(code);
+  const isLowSurrogate = code >= 0xdc00 && code <= 0xdfff && at >= 2;
+  return WORD_CHARACTER.test(isLowSurrogate ? text.slice(at - 2, at) : text.charAt(at - 1));
+}
+
+function isWordAfter(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  if (code < 0x80) return isAsciiWord(code);
+  return WORD_CHARACTER.test(String.fromCodePoint(text.codePointAt(at) ?? 0));
+}
+
+function isAsciiWord(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) || (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || code === 95
+  );
+}
 
 function holdsWord(text: string, word: string): boolean {
   for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {

@@ -7,14 +7,14 @@
  *
  * @module
  */
-import { isWholeWord } from "./fold.ts";
+import { FoldedCodes, isWholeWord } from "./folded-codes.ts";
 import { WordStarts } from "./word-starts.ts";
 
 export interface WordScan {
   readonly size: number;
-  /** `text` folded; the empty string and one that is there already change nothing. */
+  /** `text` must be folded (foldText); the empty string and one that is there already change nothing. */
   add(text: string): void;
-  /** `text` must be folded (foldText). The sets hold the strings as they were added. */
+  /** Looks into `text` folded. The sets hold the strings as they were added. */
   scan(text: string): ScanResult;
 }
 
@@ -58,6 +58,7 @@ class Automaton {
   /** Children of the root by character: every text comes by here all the time. */
   readonly #root = new Int32Array(0x10000);
   readonly #starts = new WordStarts();
+  readonly #folded = new FoldedCodes();
   #linksHold = true;
 
   get size(): number {
@@ -81,14 +82,17 @@ class Automaton {
     if (this.#strings.length === 0) return NOTHING;
     if (!this.#linksHold) this.#out.fill(NONE, 1);
     this.#linksHold = true;
+    this.#folded.fold(text);
+    const { codes, length } = this.#folded;
     const found = { words: new Set<string>(), literals: new Set<string>() };
     let node = 0;
-    for (let at = 0; at < text.length; at++) {
-      if (node === 0) at = this.#starts.next(text, at);
-      node = this.#step(node, text.charCodeAt(at));
+    for (let at = 0; at < length; at++) {
+      if (node === 0) at = this.#starts.next(codes, at, length);
+      if (at === length) break;
+      node = this.#step(node, codes[at] ?? 0);
       let end = this.#out[node] ?? 0;
       if (end === NONE) end = this.#link(node);
-      if (end !== 0) this.#collect(end, text, at + 1, found);
+      if (end !== 0) this.#collect(end, at + 1, found);
     }
     return found.literals.size === 0 ? NOTHING : found;
   }
@@ -96,14 +100,13 @@ class Automaton {
   /** All strings that end here, the longest first. */
   #collect(
     longest: number,
-    text: string,
     at: number,
     { words, literals }: { words: Set<string>; literals: Set<string> },
   ): void {
     for (let node = longest; node !== 0; node = this.#out[this.#fail[node] ?? 0] ?? 0) {
       const found = this.#strings[this.#ends[node] ?? NONE] ?? "";
       literals.add(found);
-      if (!words.has(found) && isWholeWord(text, at - found.length, at)) words.add(found);
+      if (!words.has(found) && isWholeWord(this.#folded, at - found.length, at)) words.add(found);
     }
   }
 

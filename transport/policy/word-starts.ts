@@ -22,29 +22,32 @@ export class WordStarts {
       this.#short[text.charCodeAt(0)] = 1;
       return;
     }
-    const hash = hashAt(text, 0);
+    const hash = hashOf(text.charCodeAt(0), text.charCodeAt(1), text.charCodeAt(2));
     this.#known[hash >>> 5] = (this.#known[hash >>> 5] ?? 0) | (1 << (hash & 31));
   }
 
-  /** The first place from `from` on; the length of the text: there is none. */
-  next(text: string, from: number): number {
+  /** The first place of [from, length) in the codes of a text; `length`: there is none. */
+  next(codes: Uint16Array, from: number, length: number): number {
     const known = this.#known;
     const short = this.#short;
-    const end = text.length - 2;
-    let hash = hashAt(text, from);
+    const end = length - 2;
     let at = from;
+    let hash = hashOf(codes[at] ?? 0, codes[at + 1] ?? 0, codes[at + 2] ?? 0);
     for (; at < end; at++) {
       if ((((known[hash >>> 5] ?? 0) >>> (hash & 31)) & 1) === 1) return at;
-      if (short !== undefined && short[text.charCodeAt(at)] === 1) return at;
-      hash = ((hash << SHIFT) ^ text.charCodeAt(at + 3)) & MASK;
+      if (short !== undefined && short[codes[at] ?? 0] === 1) return at;
+      hash = ((hash << SHIFT) ^ (codes[at + 3] ?? 0)) & MASK;
     }
-    for (; at < text.length; at++) if (short?.[text.charCodeAt(at)] === 1) return at;
-    return text.length;
+    return short === undefined ? length : nextShort(short, codes, at, length);
   }
 }
 
-function hashAt(text: string, at: number): number {
-  let hash = 0;
-  for (let next = at; next < at + 3; next++) hash = (hash << SHIFT) ^ text.charCodeAt(next);
-  return hash & MASK;
+/** In the last two characters no longer string has room. */
+function nextShort(short: Uint8Array, codes: Uint16Array, from: number, length: number): number {
+  for (let at = from; at < length; at++) if (short[codes[at] ?? 0] === 1) return at;
+  return length;
+}
+
+function hashOf(first: number, second: number, third: number): number {
+  return ((first << (2 * SHIFT)) ^ (second << SHIFT) ^ third) & MASK;
 }
