@@ -124,7 +124,7 @@ async function relay(through: Queue, count: number): Promise<void> {
     await insert(through);
     await categorize(through);
     for (const { message } of await through.take("Delivery", { nextHop: hop.key, limit: 1 })) {
-      await through.apply({ remove: [message.id] });
+      await through.apply({ remove: [message.id] }, { hurry: false });
     }
   });
 }
@@ -132,7 +132,7 @@ async function relay(through: Queue, count: number): Promise<void> {
 async function drain(from: Queue, count: number): Promise<void> {
   await share(count, async () => {
     const items = await from.take("Delivery", { nextHop: hop.key, limit: 1 });
-    for (const { message } of items) await from.apply({ remove: [message.id] });
+    for (const { message } of items) await from.apply({ remove: [message.id] }, { hurry: false });
   });
 }
 

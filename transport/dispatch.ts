@@ -176,7 +176,8 @@ async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDep
   const { keep, dsns, events } = settleAttempt(item, result.outcomes, settings, now);
   const insert = dsns.length === 0 ? [] : await bounceItems(item, dsns, deps);
   const id = item.message.id;
-  await deps.queue.apply(keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] });
+  const change = keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] };
+  await deps.queue.apply(change, { hurry: false });
   const seen = { server: result.remoteAddress, tls: result.tls };
   for (const event of events) deps.tracking.track({ ...event, ...seen });
   for (const outcome of result.outcomes) {

@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../lib/clock.ts";
 import { Waker } from "../../lib/waker.ts";
-import type { Change, QueueItem, QueueStore } from "./store.ts";
+import type { ApplyOptions, Change, QueueItem, QueueStore } from "./store.ts";
 
 export interface PostponedParts {
   readonly store: QueueStore;
@@ -41,7 +41,7 @@ export class Postponed {
 
   constructor(parts: PostponedParts) {
     this.#parts = parts;
-    this.#waker = new Waker(parts.clock, () => void this.flush());
+    this.#waker = new Waker(parts.clock, () => void this.flush({ hurry: false }));
   }
 
   /** False when too much waits, or the disk takes no more: then the update has to be written at once. */
@@ -95,10 +95,10 @@ export class Postponed {
   }
 
   /** Writes what waits, and waits for what is being written. Never rejects. */
-  async flush(): Promise<void> {
+  async flush(options: ApplyOptions = {}): Promise<void> {
     if (this.#entries.size === 0) return;
     const entries = [...this.#entries.values()].filter(({ writing }) => !writing);
-    this.#flushing = Promise.all([this.#flushing, ...entries.map((entry) => this.#write(entry))]);
+    this.#flushing = Promise.all([this.#flushing, ...entries.map((entry) => this.#write(entry, options))]);
     await this.#flushing;
   }
 
@@ -107,12 +107,12 @@ export class Postponed {
     this.#waker.stop();
   }
 
-  async #write(entry: Entry): Promise<void> {
+  async #write(entry: Entry, options: ApplyOptions): Promise<void> {
     const { item, base } = entry;
     const { id } = item.message;
     entry.writing = true;
     try {
-      await this.#parts.store.apply({ update: [item] }, base && new Map([[id, base]]));
+      await this.#parts.store.apply({ update: [item] }, base && new Map([[id, base]]), options);
       this.#failed = false;
       if (this.#entries.get(id) !== entry) return;
       this.#entries.delete(id);

@@ -20,7 +20,15 @@ import type { QueueOptions } from "./queue.ts";
 import { readAfter } from "./read-after.ts";
 import { Releases } from "./releases.ts";
 import { withSoundBodies } from "./sound-bodies.ts";
-import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+import type {
+  ApplyOptions,
+  Change,
+  QueueFilter,
+  QueueItem,
+  QueueKind,
+  QueueStore,
+  QueueSummary,
+} from "./store.ts";
 import { type DueListener, type TakeOptions, Taking } from "./taking.ts";
 
 export interface QueueParts {
@@ -97,7 +105,7 @@ export class QueueRoom implements Queue {
     this.#parts.bodies.discard(body);
   }
 
-  async apply(asked: Change): Promise<void> {
+  async apply(asked: Change, options?: ApplyOptions): Promise<void> {
     const change = this.#meanwhile.adjust(asked);
     const ids = idsOf(change);
     const forgotten = this.#taking.forget(ids);
@@ -105,7 +113,7 @@ export class QueueRoom implements Queue {
     const whole = this.#postponed.takeOver(change);
     this.#fence.begin(ids);
     try {
-      await this.#parts.store.apply(whole.change, held);
+      await this.#parts.store.apply(whole.change, held, options);
     } catch (error) {
       this.#postponed.putBack(whole.taken);
       for (const place of forgotten) this.#taking.dueInStore(place);

@@ -9,7 +9,7 @@ export function readAfter(written: () => Promise<void>, store: QueueStore): Queu
       return await read(...args);
     };
   return {
-    apply: (change, held) => store.apply(change, held),
+    apply: (change, held, options) => store.apply(change, held, options),
     get: reading((id) => store.get(id)),
     due: reading((query) => store.due(query)),
     overdue: reading((query) => store.overdue(query)),

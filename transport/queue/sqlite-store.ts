@@ -2,6 +2,7 @@
  * SQLite store: the main thread's side of the engine in the worker.
  *
  * Group commit: while one batch is being flushed, changes gather; they go as the next batch and share its flush.
+ * What is in no hurry waits for what is, some milliseconds at most: a batch costs far more than a change.
  * apply() resolves when its batch is on disk. A read sees every change that was applied before it.
  * Errors: QueueStoreError with the cause in words. After a failed commit the store stays usable.
  *
@@ -13,6 +14,7 @@ import { DamagedItemError, decodeItem, decodeSummary, type Row } from "./item-co
 import type { BatchResult, Fault } from "./sqlite-commit.ts";
 import type { Engine } from "./sqlite-engine.ts";
 import type {
+  ApplyOptions,
   Change,
   ItemPlace,
   QueueItem,
@@ -43,6 +45,7 @@ export class QueueStoreError extends Error {
 }
 
 interface Waiting extends Unpacked {
+  readonly hurry: boolean;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -53,7 +56,10 @@ interface Asked {
 }
 
 const BATCH_CHANGES = 1000;
+const NO_HURRY_MS = 5;
 const BATCH_OCTETS = 8 * 1024 * 1024;
+
+const NOTHING: ReadonlyMap<string, QueueItem> = new Map();
 
 /** Opens the database at `path`, or makes it. */
 export async function openSqliteStore(path: string, events: StoreEvents): Promise<QueueStore> {
@@ -68,6 +74,7 @@ class SqliteStore implements QueueStore {
   readonly #asked = new Map<number, Asked>();
   #waiting: Waiting[] = [];
   #committing = false;
+  #later: NodeJS.Timeout | undefined;
   #number = 0;
   #dead: QueueStoreError | undefined;
   #closing: Promise<void> | undefined;
@@ -96,13 +103,17 @@ class SqliteStore implements QueueStore {
     }
   }
 
-  apply(change: Change, held: ReadonlyMap<string, QueueItem> = new Map()): Promise<void> {
+  apply(
+    change: Change,
+    held: ReadonlyMap<string, QueueItem> = NOTHING,
+    { hurry = true }: ApplyOptions = {},
+  ): Promise<void> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
     if (this.#closing !== undefined) return Promise.reject(new QueueStoreError("The queue is closed", 0));
     if (isEmpty(change)) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ change, held, resolve, reject });
-      this.#gather();
+      this.#waiting.push({ change, held, hurry, resolve, reject });
+      this.#gather({ hurry });
     });
   }
 
@@ -162,14 +173,21 @@ class SqliteStore implements QueueStore {
   }
 
   async #close(): Promise<void> {
+    this.#gather({ hurry: true });
     while (this.#committing) await new Promise((resolve) => setImmediate(resolve));
     if (this.#dead === undefined) await this.#ask("close");
     await this.#worker.terminate();
   }
 
-  /** Waits for the end of the turn, so that everything this turn applies is in the batch. */
-  #gather(): void {
-    if (this.#committing) return;
+  /** Waits for the end of the turn, so that everything this turn applies is in the batch; without hurry for longer. */
+  #gather({ hurry }: { hurry: boolean }): void {
+    if (this.#committing || this.#waiting.length === 0) return;
+    if (!hurry) {
+      this.#later ??= setTimeout(() => this.#gather({ hurry: true }), NO_HURRY_MS);
+      return;
+    }
+    clearTimeout(this.#later);
+    this.#later = undefined;
     this.#committing = true;
     setImmediate(() => void this.#commit());
   }
@@ -184,7 +202,7 @@ class SqliteStore implements QueueStore {
       for (const { reject } of batch) reject(error as Error);
     }
     this.#committing = false;
-    if (this.#waiting.length > 0) this.#gather();
+    this.#gather({ hurry: this.#closing !== undefined || this.#waiting.some(({ hurry }) => hurry) });
   }
 
   #nextBatch(): Waiting[] {

@@ -371,6 +371,24 @@ describe.each(engines)("QueueStore on $name", ({ open }) => {
     );
   });
 
+  test("a change in no hurry is written by itself, in order, and before the store closes", async () => {
+    const item = queueItem();
+    await store.apply({ insert: [item] }, undefined, { hurry: false });
+    expect((await store.get(item.message.id))?.attempts).toBe(0);
+    const order: string[] = [];
+    await Promise.all([
+      store
+        .apply({ update: [{ ...item, attempts: 1 }] }, undefined, { hurry: false })
+        .then(() => order.push("first")),
+      store.apply({ update: [{ ...item, attempts: 2 }] }).then(() => order.push("second")),
+    ]);
+    expect(order).toEqual(["first", "second"]);
+    expect((await store.get(item.message.id))?.attempts).toBe(2);
+    const removal = store.apply({ remove: [item.message.id] }, undefined, { hurry: false });
+    await store.close();
+    await removal;
+  });
+
   test("a closed store refuses", async () => {
     const last = store.apply({ insert: [queueItem()] });
     await store.close();

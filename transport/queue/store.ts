@@ -106,12 +106,17 @@ export interface ItemPlace {
   readonly status: QueueItem["status"];
 }
 
+export interface ApplyOptions {
+  /** False: nobody waits for it, so it may wait some milliseconds to go with others. Left out: true. */
+  readonly hurry?: boolean;
+}
+
 export interface QueueStore {
   /**
    * `held`: items as the store holds them now, by id, where the caller is sure of it. Octets of an update that
    * are the very same objects need not be written again.
    */
-  apply(change: Change, held?: ReadonlyMap<string, QueueItem>): Promise<void>;
+  apply(change: Change, held?: ReadonlyMap<string, QueueItem>, options?: ApplyOptions): Promise<void>;
   get(id: string): Promise<QueueItem | undefined>;
   /** Due items, by priority (High first), then dueAt, then id. */
   due(query: DueQuery): Promise<readonly QueueItem[]>;
