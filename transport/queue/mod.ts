@@ -1,6 +1,14 @@
 /** Door of the queue room. The types stand; `openQueue` is the way in. */
 import type { Body } from "../../mail/message.ts";
-import type { Change, QueueFilter, QueueItem, QueueKind, QueueStore, QueueSummary } from "./store.ts";
+import type {
+  ApplyOptions,
+  Change,
+  QueueFilter,
+  QueueItem,
+  QueueKind,
+  QueueStore,
+  QueueSummary,
+} from "./store.ts";
 
 export { openAdmin, type QueueAdmin } from "./admin.ts";
 export { createPressure, type Pressure, type PressureLevel, type PressureReading } from "./back-pressure.ts";
@@ -12,6 +20,7 @@ export { delayNoticeIsDue, hasExpired, nextAttempt } from "./schedule.ts";
 export { QueueStoreError } from "./sqlite-store.ts";
 export type {
   Amendment,
+  ApplyOptions,
   Change,
   QueueFilter,
   QueueItem,
@@ -41,7 +50,7 @@ export interface Queue {
   /** Forgets a finished body that no item will name: its message was refused after all. */
   discardBody(body: Body): void;
   /** Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them back. */
-  apply(change: Change): Promise<void>;
+  apply(change: Change, options?: ApplyOptions): Promise<void>;
   /**
    * Like apply({ update: [item] }) for an item in hand, except that the write may wait a moment: after a crash the
    * item may be as it was before. For what can be decided again. Undefined: done, as far as this process sees.
