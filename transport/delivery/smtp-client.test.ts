@@ -78,12 +78,12 @@ describe("nodemailer's SMTPConnection", () => {
       string,
       unknown
     >;
-    expect(connection._responseActions).toEqual([]);
+    expect(connection._remainder).toBe("");
     expect(connection._responseQueue).toEqual([]);
     expect(connection._plaintextEhlo).toBe(false);
     expect(connection.stage).toBe("init");
     expect(connection.lastServerResponse).toBe(false);
-    for (const method of ["_sendCommand", "_parseEhloExtensions", "connect", "login", "close"]) {
+    for (const method of ["_onSocketData", "_parseEhloExtensions", "connect", "login", "close"]) {
       expect(typeof connection[method], method).toBe("function");
     }
   });

@@ -18,7 +18,6 @@ export interface SessionError extends Error {
 
 /** What we lean on inside nodemailer 10.6.0; smtp-client.test.ts fails when an upgrade changes it. */
 export class Session extends SMTPConnection {
-  declare _responseActions: ((line: string) => void)[];
   /** Complete replies not yet handed out. */
   declare _responseQueue: string[];
   /** What came of a reply that is not complete. */
