@@ -20,6 +20,7 @@ describe("parseHeader()", () => {
     { name: "white space before the colon is no part of the name", block: "A : 1\r\n", want: ["A"] },
     { name: "a folded first line has no name", block: " A: 1\r\n", want: [""] },
     { name: "a last line without CRLF gets one", block: "A: 1", want: ["A"] },
+    { name: "so does a folded one", block: "A: 1\r\n 2", want: ["A"] },
     { name: "nothing", block: "", want: [] },
   ])("$name", ({ block, want }) => {
     const header = parseHeader(block);

@@ -23,16 +23,12 @@ const FIELD_NAME = /^([\x21-\x39\x3b-\x7e]+)[ \t]*:/;
 /** Splits a header block, without the blank line that ends it, into fields. Lines end in CRLF. */
 export function parseHeader(block: string): HeaderField[] {
   const fields: HeaderField[] = [];
-  for (const line of block.split(/(?<=\r\n)/)) {
-    const last = fields.at(-1);
-    if (/^[ \t]/.test(line) && last !== undefined) {
-      fields[fields.length - 1] = { name: last.name, raw: last.raw + line };
-    } else if (line.length > 0) {
-      fields.push({
-        name: FIELD_NAME.exec(line)?.[1] ?? "",
-        raw: line.endsWith("\r\n") ? line : `${line}\r\n`,
-      });
-    }
+  for (let start = 0; start < block.length; ) {
+    const end = endOfField(block, start);
+    const text = block.slice(start, end);
+    const raw = text.endsWith("\r\n") ? text : `${text}\r\n`;
+    fields.push({ name: FIELD_NAME.exec(raw)?.[1] ?? "", raw });
+    start = end;
   }
   return fields;
 }
@@ -45,7 +41,7 @@ export function formatHeader(header: readonly HeaderField[]): string {
 /** Unfolded latin1 values of all fields of that name, in order, trimmed. */
 export function headerValues(header: readonly HeaderField[], name: string): string[] {
   const wanted = name.toLowerCase();
-  return header.filter((field) => field.name.toLowerCase() === wanted).map(fieldValue);
+  return header.filter((field) => isNamed(field, wanted)).map(fieldValue);
 }
 
 /** Unfolded, trimmed latin1 value of one field (RFC 5322 §2.2.3). */
@@ -89,16 +85,32 @@ export function addLast(header: readonly HeaderField[], field: HeaderField): Hea
 
 export function removeFields(header: readonly HeaderField[], name: string): HeaderField[] {
   const wanted = name.toLowerCase();
-  return header.filter((field) => field.name.toLowerCase() !== wanted);
+  return header.filter((field) => !isNamed(field, wanted));
 }
 
 /** Replaces all fields of that name by one, where the first of them stood, else at the end. */
 export function setField(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
   const wanted = field.name.toLowerCase();
-  const at = header.findIndex((other) => other.name.toLowerCase() === wanted);
+  const at = header.findIndex((other) => isNamed(other, wanted));
   if (at < 0) return addLast(header, field);
-  const rest = header.filter((other, index) => index === at || other.name.toLowerCase() !== wanted);
-  return rest.map((other) => (other.name.toLowerCase() === wanted ? field : other));
+  const rest = header.filter((other, index) => index === at || !isNamed(other, wanted));
+  return rest.map((other) => (isNamed(other, wanted) ? field : other));
+}
+
+/** Where the field that begins at `start` ends: behind the first line end that no white space follows (RFC 5322 §2.2.3). */
+function endOfField(block: string, start: number): number {
+  for (let from = start; ; ) {
+    const lineEnd = block.indexOf("\r\n", from);
+    if (lineEnd < 0) return block.length;
+    from = lineEnd + 2;
+    const next = block.charCodeAt(from);
+    if (next !== 0x20 && next !== 0x09) return from;
+  }
+}
+
+/** `wanted` is in lower case. */
+function isNamed({ name }: HeaderField, wanted: string): boolean {
+  return name.length === wanted.length && name.toLowerCase() === wanted;
 }
 
 /** Not trim(): U+00A0 is an octet of UTF-8 here, no white space. */

@@ -43,9 +43,16 @@ export function hopCount(header: readonly HeaderField[]): number {
   return header.filter(({ name }) => name.length === 8 && name.toLowerCase() === "received").length;
 }
 
+/** The date made last: what comes within a second bears the same one. */
+let latest = { second: Number.NaN, text: "" };
+
 /** RFC 5322 §3.3: "Sat, 21 Nov 2026 21:00:00 +0000". */
 export function formatDate(ms: number): string {
-  return new Date(ms).toUTCString().replace("GMT", "+0000");
+  const second = Math.floor(ms / 1000);
+  if (second !== latest.second) {
+    latest = { second, text: new Date(ms).toUTCString().replace("GMT", "+0000") };
+  }
+  return latest.text;
 }
 
 /** RFC 3848 §2, RFC 6531 §3.7.3: SMTP, ESMTP, ESMTPSA, UTF8SMTPS ... */
