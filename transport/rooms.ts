@@ -97,7 +97,7 @@ export async function openRooms(options: RoomOptions, { clock, metrics, room }: 
     dropDirectory: join(state, "drop"),
     limits: () => pipeline().snapshot.transport.limits,
     count: countDelivery(metrics),
-    ...{ counts },
+    counts,
   });
   const swap = (ready: Pipeline) => {
     inForce = ready;
