@@ -99,23 +99,10 @@ test("an administrator exports a message out of a segment while the queue is in 
   }
 });
 
-test("a queue of a program before segments opens, and is closed to that program from then on", async () => {
-  const octets = Buffer.alloc(1_500_000, "old");
-  const body = await write(octets);
-  await queue.apply({ insert: [queueItem({ id: "old", body })] });
+test("a program before segments, which knows version 1, is kept out: it would sweep them", async () => {
   await queue.close();
-  withDatabase("PRAGMA user_version = 1");
-  await open();
-  expect(idsOf(await queue.take("Submission", { limit: 9 }))).toEqual(["old"]);
-  expect(await collect(queue.readBody(body))).toEqual(octets);
-  await queue.close();
-  expect(withDatabase("PRAGMA user_version")).toEqual({ user_version: 2 });
+  const database = new DatabaseSync(join(directory, "queue.db"), { readOnly: true });
+  expect(database.prepare("PRAGMA user_version").get()?.user_version).toBeGreaterThanOrEqual(2);
+  database.close();
   await open();
 });
-
-function withDatabase(sql: string): unknown {
-  const database = new DatabaseSync(join(directory, "queue.db"));
-  const row = database.prepare(sql).get();
-  database.close();
-  return row && { ...row };
-}
