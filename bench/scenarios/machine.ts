@@ -1,6 +1,7 @@
 /** The machine and what lies on its disk: printed with every figure. */
 import { spawnSync } from "node:child_process";
-import { cpus, release, tmpdir, totalmem } from "node:os";
+import { tmpdir } from "node:os";
+import { thisMachine } from "../speed/mod.ts";
 
 export interface Disk {
   readonly device: string;
@@ -16,13 +17,16 @@ export function diskOfQueues(): Disk {
   return { device, fileSystem, mountOptions };
 }
 
+/** As of now: to be asked before the first run. */
 export function machineLines(): string[] {
-  const { device, fileSystem, mountOptions } = diskOfQueues();
-  const processors = cpus();
+  const { cores, processor, memoryGigabytes, kernel, distribution, disk, node, loadBefore } = thisMachine();
+  const postfix = outputOf("postconf", ["-h", "mail_version"]) || "not there";
+  const postroom = outputOf("git", ["-C", import.meta.dirname, "describe", "--always", "--dirty"]);
   return [
-    `${processors.length} cores (${processors[0]?.model.trim() ?? "unknown"}), ${Math.round(totalmem() / 2 ** 30)} GiB memory, Linux ${release()}`,
-    `queues on ${device}, ${fileSystem} (${mountOptions})`,
-    `Node ${process.version}, Postfix ${outputOf("postconf", ["-h", "mail_version"]) || "not there"}, Postroom at ${outputOf("git", ["-C", import.meta.dirname, "describe", "--always", "--dirty"])}`,
+    `${cores} cores (${processor}), ${memoryGigabytes} GiB memory, ${kernel}, ${distribution}`,
+    `queues on ${disk}`,
+    `Node ${node}, Postfix ${postfix}, Postroom ${postroom || "of no known revision"}`,
+    `load average before ${loadBefore.toFixed(2)}`,
   ];
 }
 

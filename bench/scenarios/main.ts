@@ -36,6 +36,7 @@ const SCENARIOS: readonly Scenario[] = [
   workers,
   durability,
 ];
+const LONGEST_MS = 15 * 60_000;
 const RESULTS = join(ROOT, "docs/benchmarks/scenarios.json");
 const TABLES = join(ROOT, "docs/benchmarks/scenarios.md");
 
@@ -66,21 +67,31 @@ async function runOne(scenario: Scenario): Promise<void> {
   const { name } = scenario;
   const say = (line: string) => console.log(`${name}: ${line}`);
   const began = performance.now();
+  const machine = machineLines();
   const ground = createGround({ isQuick, runs: Number(values.runs ?? (isQuick ? 2 : 5)), say });
   try {
-    const findings = await scenario.run(ground);
+    const findings = await withinTime(scenario.run(ground));
     const seconds = (performance.now() - began) / 1000;
     console.log(`\n## ${scenario.title}\n${findingsMarkdown(findings)}\n`);
     say(`took ${Math.round(seconds)} s${isQuick ? "; a quick run, its rates mean nothing" : ""}`);
     if (isQuick) return;
     const command = `npm run bench:scenarios -- ${name}${values.runs === undefined ? "" : ` --runs ${values.runs}`}`;
-    record(name, { findings, at: new Date().toISOString(), machine: machineLines(), command, seconds });
+    record(name, { findings, at: new Date().toISOString(), machine, command, seconds });
   } catch (fault) {
     console.error(`${name}: FAILED:`, fault);
     process.exitCode = 1;
   } finally {
     await ground.end();
   }
+}
+
+/** Whatever hangs then ends with the ground. */
+async function withinTime<Found>(found: Promise<Found>): Promise<Found> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Not done in ${LONGEST_MS / 60_000} minutes`)), LONGEST_MS);
+  });
+  return Promise.race([found, late]).finally(() => clearTimeout(timer));
 }
 
 function record(name: string, one: Recorded): void {

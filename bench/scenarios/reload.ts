@@ -1,7 +1,7 @@
 /** Changes of configuration under load: rate, p99 of the 250, failed transactions. */
 import { spawn } from "node:child_process";
 import { renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { guarded } from "../../test/helpers/process-guard.ts";
 import { pipelineManifests } from "../pipeline-manifests.ts";
 import { median } from "../processes.ts";
@@ -86,8 +86,9 @@ spec: {priority: 5000, conditions: {senderDomainIs: [source.example]}, actions: 
 
 /** No reader sees half of it. */
 async function writeWhole(file: string, text: string): Promise<void> {
-  writeFileSync(`${file}.new`, text);
-  renameSync(`${file}.new`, file);
+  const beside = join(dirname(file), "../being-written");
+  writeFileSync(beside, text);
+  renameSync(beside, file);
 }
 
 async function runReload(etc: string): Promise<void> {

@@ -40,7 +40,7 @@ async function run(options: SenderOptions, connections: ClientConnection[]): Pro
   const lines = connections.map((connection) => lineOf(options, connection, tally));
   const began = performance.now();
   const { perSecond } = options;
-  if (perSecond === undefined) await unpaced(options, lines, began);
+  if (perSecond === undefined) await unpaced(options, lines, tally);
   else await paced({ ...options, perSecond }, lines, tally);
   for (const line of lines) line.close();
   return { ...tally, seconds: (performance.now() - began) / 1000 };
@@ -92,16 +92,20 @@ function count(tally: Tally, { code, begun, contentWritten, answered }: Sent, du
   }
 }
 
-async function unpaced(options: SenderOptions, lines: readonly Line[], began: number): Promise<void> {
+async function unpaced(options: SenderOptions, lines: readonly Line[], tally: Tally): Promise<void> {
+  const began = performance.now();
   let left = options.messages ?? Number.POSITIVE_INFINITY;
-  await Promise.all(
-    lines.map(async (line) => {
-      while (left > 0 && performance.now() - began < options.seconds * 1000) {
-        left -= 1;
-        await line.send(performance.now());
-      }
-    }),
-  );
+  let underWay = 0;
+  const all = lines.map(async (line) => {
+    while (left > 0 && performance.now() - began < options.seconds * 1000) {
+      left -= 1;
+      underWay += 1;
+      await line.send(performance.now());
+      underWay -= 1;
+    }
+  });
+  await Promise.race([Promise.all(all), pause(options.seconds * 1000 + PATIENCE_MS)]);
+  tally.dropped += underWay;
 }
 
 async function paced(
