@@ -407,6 +407,21 @@ describe("room given back", () => {
     }
   });
 
+  test("a survivor of a segment that was cut short is still known as damaged where it moved to", async () => {
+    const sizes = [250_000, 100_000, 30_000];
+    const [dead, cut, lost] = await Promise.all(sizes.map((size) => write(Buffer.alloc(size, "abc"))));
+    const [segment] = files();
+    writeFileSync(pathOf(segment), readFileSync(pathOf(segment)).subarray(0, 300_000));
+    const named = [dead!, cut!, lost!];
+    await reopen(named, { deadOctets: 1000 });
+    bodies.remove([nameOf(dead!)]);
+    await eventually(() => !files().includes(segment ?? ""));
+    for (const body of [cut!, lost!]) {
+      await expect(bodies.check(body)).rejects.toThrow(/octets/);
+      await expect(collect(bodies.read(body))).rejects.toThrow(DamagedBodyError);
+    }
+  });
+
   test("a move that a crash broke off leaves the segment in force and the copies swept", async () => {
     const octets = Buffer.alloc(50_000, "abc");
     const body = await write(octets);

@@ -25,7 +25,7 @@ export async function copySurvivors(
       const place = parseBodyName(name);
       if (place === undefined || !segment.living.has(name)) continue;
       copied.push(place);
-      await copyOne(directory, from, place);
+      await copyOne(directory, from, withinSegment(place, segment));
     }
     await flushFolder();
     return copied;
@@ -35,6 +35,11 @@ export async function copySurvivors(
   } finally {
     await from.close();
   }
+}
+
+/** Of a segment that was cut short only what is there can be copied. */
+function withinSegment(place: BodyPlace, { length }: Segment): BodyPlace {
+  return { ...place, size: Math.max(0, Math.min(place.size, length - place.offset)) };
 }
 
 async function copyOne(
