@@ -34,7 +34,15 @@ function startProcess(work: string): { child: ChildProcess; lines: AsyncIterable
     import { systemClock } from ${JSON.stringify(new URL("../../lib/clock.ts", import.meta.url).href)};
     import { queueItem } from ${JSON.stringify(new URL("../../test/helpers/queue-items.ts", import.meta.url).href)};
     import { writeSync } from "node:fs";
-    const say = (line) => writeSync(1, line + "\\n");
+    const say = (line) => {
+      for (;;) {
+        try {
+          return writeSync(1, line + "\\n");
+        } catch (error) {
+          if (error.code !== "EAGAIN") throw error; // The reader is slow.
+        }
+      }
+    };
     const log = { info() {}, warn() {}, error() {} };
     const directory = ${JSON.stringify(directory)};
     ${work}

@@ -9,6 +9,8 @@ let directory: string;
 let path: string;
 let marks: Marks;
 
+const endOfTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "postroom-marks-"));
   path = join(directory, "marks");
@@ -21,13 +23,31 @@ afterEach(() => {
 });
 
 describe("marks", () => {
-  test("what is marked and not done is read back", () => {
+  test("what is marked and not done is read back", async () => {
     marks.mark("a");
     const done = marks.mark("a-longer-id");
     marks.mark("é");
     done();
     done();
+    await endOfTurn();
     expect(readMarks(path)).toEqual(new Set(["a", "é"]));
+  });
+
+  test("many that end in one turn are forgotten, those that began in it are not", async () => {
+    const done = Array.from({ length: 20 }, (_, n) => marks.mark(`id-${n}`));
+    for (const end of done.filter((_, n) => n % 7 !== 0)) end();
+    for (const id of ["x", "y", "z"]) marks.mark(id);
+    await endOfTurn();
+    expect(readMarks(path)).toEqual(new Set(["id-0", "id-7", "id-14", "x", "y", "z"]));
+  });
+
+  test("closing forgets what is done", () => {
+    marks.mark("a")();
+    marks.mark("b");
+    marks.mark("c")();
+    marks.close();
+    expect(readMarks(path)).toEqual(new Set(["b"]));
+    marks = openMarks(path);
   });
 
   test("a slot that is free is used again", () => {

@@ -143,6 +143,49 @@ describe("take()", () => {
     expect([...seen].sort()).toEqual([...idsOf(items), "late"].sort());
   });
 
+  test("one read fetches for many takers, and they get the items in order", async () => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore });
+    const items = Array.from({ length: 350 }, (_, n) =>
+      queueItem({ id: `m${String(n).padStart(4, "0")}`, to: "a.example", dueAt: T0 - 1000 + n }),
+    );
+    const store = odd.inner!;
+    await store.apply({ insert: items });
+    await queue.apply({ insert: [queueItem({ id: "last", to: "a.example" })] });
+    await queue.retry({ ids: ["last"] }, { resubmit: false });
+    const seen: string[] = [];
+    while (seen.length < 351) seen.push(...idsOf(await queue.take(...delivery("a.example", 1))));
+    expect(seen).toEqual([...idsOf(items), "last"]);
+    expect(odd.dueCalls).toBeLessThan(6);
+  });
+
+  test("a fresh High message does not wait behind what is read from the store", async () => {
+    await queue.apply({
+      insert: Array.from({ length: 300 }, () => queueItem({ to: "a.example" })),
+    });
+    await reopen();
+    expect(await queue.take(...delivery("a.example", 1))).toHaveLength(1);
+    await queue.apply({ insert: [queueItem({ id: "urgent", to: "a.example", priority: "High" })] });
+    expect(idsOf(await queue.take(...delivery("a.example", 1)))).toEqual(["urgent"]);
+  });
+
+  test("a next hop with a backlog lets go of its memory for one that delivers", async () => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore, memoryBound: 200_000 });
+    for (let n = 0; n < 200; n++) await queue.apply({ insert: [queueItem({ to: "dead.example" })] });
+    const reads = odd.dueCalls;
+    for (let n = 0; n < 50; n++) {
+      await queue.apply({ insert: [queueItem({ id: `live${n}`, to: "live.example" })] });
+      expect(idsOf(await queue.take(...delivery("live.example", 1)))).toEqual([`live${n}`]);
+    }
+    expect(odd.dueCalls).toBe(reads);
+    let drained = 0;
+    for (let taken = -1; taken !== 0; drained += taken) {
+      taken = (await queue.take(...delivery("dead.example", 7))).length;
+    }
+    expect(drained).toBe(200);
+  });
+
   test("one next hop sees nothing of another; without one, all of Delivery", async () => {
     await queue.apply({
       insert: [queueItem({ id: "a", to: "a.example" }), queueItem({ id: "b", to: "b.example" })],
@@ -583,6 +626,18 @@ describe("openQueue()", () => {
     rmSync(join(other, "queue.db"));
     await (await openQueue({ directory: other, clock, log })).close();
     rmSync(other, { recursive: true });
+  });
+
+  test("a database of an older program is brought up to date", async () => {
+    await queue.apply({ insert: [queueItem({ id: "m", networkMessageId: "n" })] });
+    await queue.close();
+    const database = new DatabaseSync(join(directory, "queue.db"));
+    database.exec("CREATE INDEX items_network_id ON items (network_id); PRAGMA user_version = 1");
+    database.close();
+    await open();
+    const found = await queue.store.list({ networkMessageId: "n", limit: 9, offset: 0 });
+    expect(found.map(({ id }) => id)).toEqual(["m"]);
+    expect(idsOf(await queue.take(...submission()))).toEqual(["m"]);
   });
 
   test("a database of a newer program is refused", async () => {

@@ -52,6 +52,8 @@ const MIGRATIONS: readonly string[] = [
   `,
   // 2: bodies may lie in segments. A program of before would take these for files that no row names, and delete them.
   "",
+  // 3: only an administrator asks by network message id, and can wait; every message would pay for the index.
+  "DROP INDEX items_network_id;",
 ];
 
 /** Settings that hold for one connection. */
