@@ -5,7 +5,7 @@ import type { Metrics } from "../lib/metrics.ts";
 import { formatAddress } from "../mail/address.ts";
 import { composeDsn } from "../mail/dsn.ts";
 import type { Message } from "../mail/message.ts";
-import { collect, writeWhole } from "./content.ts";
+import { readWhole, writeWhole } from "./content.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Queue, QueueItem } from "./queue/mod.ts";
 import type { DsnRequest } from "./settle.ts";
@@ -53,7 +53,7 @@ async function bounceItem(item: QueueItem, request: DsnRequest, deps: BounceDeps
       envelope: message.envelope,
       receivedAt: message.origin.receivedAt,
       header: message.header,
-      body: whole ? await collect(deps.queue.readBody(message.body)) : undefined,
+      body: whole ? await readWhole(deps.queue, message.body) : undefined,
     },
     maxOriginalSize: MAX_ORIGINAL,
   });

@@ -12,6 +12,11 @@ export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8A
   return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
 }
 
+/** All octets of a body; those of a small one are in memory already. */
+export async function readWhole(queue: Queue, body: Body): Promise<Uint8Array> {
+  return body.kind === "inline" ? body.bytes : await collect(queue.readBody(body));
+}
+
 /** Stores octets as a body: inline or as a file, as the queue decides. */
 export async function writeWhole(queue: Queue, bytes: Uint8Array): Promise<Body> {
   const writer = queue.writeBody();

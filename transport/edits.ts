@@ -3,7 +3,7 @@ import { addAddressTo, applyDisclaimer, prependSubject, wrapMessage } from "../m
 import { encodeHeaderText } from "../mail/encoded-word.ts";
 import { type HeaderField, makeField, removeFields, setField } from "../mail/header.ts";
 import type { Body, Message } from "../mail/message.ts";
-import { collect, writeWhole } from "./content.ts";
+import { readWhole, writeWhole } from "./content.ts";
 import type { ContentEdit } from "./policy/mod.ts";
 import type { Queue } from "./queue/mod.ts";
 
@@ -56,7 +56,7 @@ async function disclaim(
   edit: Disclaimer,
   queue: Queue,
 ): Promise<Content | { rejected: string }> {
-  const whole = await collect(queue.readBody(content.body));
+  const whole = await readWhole(queue, content.body);
   const result = applyDisclaimer(content.header, whole, edit);
   if (result.kind === "changed") return { header: result.header, body: await writeWhole(queue, result.body) };
   if (result.kind === "unchanged" || edit.fallbackAction === "Ignore") return content;

@@ -28,7 +28,8 @@ type Levels = number | Uint8Array;
 
 const LEVEL: Readonly<Record<Result, number>> = { no: 0, unknown: 1, yes: 2 };
 const RESULTS: readonly Result[] = ["no", "unknown", "yes"];
-const NO_JUDGEMENT: Judgement = {
+/** Of nobody. */
+export const NO_JUDGEMENT: Judgement = {
   outcome: "not-matched",
   matched: [],
   unknown: [],

@@ -1,5 +1,6 @@
 /** Trace: what each rule did, joined over the copies it was tried on; feeds log, tracking and `explain`. */
-import type { Judgement } from "./judge.ts";
+import type { Recipient } from "../../mail/message.ts";
+import { type Judgement, NO_JUDGEMENT } from "./judge.ts";
 import type { RuleTrace } from "./mod.ts";
 import type { CompiledRule } from "./rule.ts";
 
@@ -13,24 +14,30 @@ const WEIGHT: Readonly<Record<RuleTrace["outcome"], number>> = {
 
 /** Of several judgements the weightiest speaks; the recipients of all that came to the same are named. */
 export function traceRule({ entry, actions }: CompiledRule, judgements: readonly Judgement[]): RuleTrace {
-  const weightiest = judgements.reduce<Judgement | undefined>(
-    (best, one) => (best === undefined || WEIGHT[one.outcome] > WEIGHT[best.outcome] ? one : best),
-    undefined,
+  const { name, mode } = entry;
+  const [first = NO_JUDGEMENT, ...others] = judgements;
+  const weightiest = others.reduce(
+    (best, one) => (WEIGHT[one.outcome] > WEIGHT[best.outcome] ? one : best),
+    first,
   );
-  const outcome = weightiest?.outcome ?? "not-matched";
-  const matched = judgements.flatMap((one) => one.matched);
-  const named = { error: (one: Judgement) => one.unknown, excepted: (one: Judgement) => one.released };
-  const recipients =
-    outcome === "error" || outcome === "excepted" ? judgements.flatMap(named[outcome]) : matched;
+  const { outcome, predicates } = weightiest;
+  const joined = (list: (one: Judgement) => readonly Recipient[]) =>
+    others.length === 0 ? list(first) : judgements.flatMap(list);
+  const matched = joined((one) => one.matched);
   return {
-    rule: entry.name,
-    mode: entry.mode,
+    rule: name,
+    mode,
     outcome,
-    predicates: weightiest?.predicates ?? [],
+    predicates,
     actions: matched.length > 0 ? actions.names : [],
-    recipients,
+    recipients: outcome === "error" || outcome === "excepted" ? joined(NAMED[outcome]) : matched,
   };
 }
+
+const NAMED = {
+  error: (one: Judgement) => one.unknown,
+  excepted: (one: Judgement) => one.released,
+};
 
 export function traceInactive({ entry }: CompiledRule): RuleTrace {
   const { name, mode } = entry;
