@@ -12,6 +12,8 @@ export interface ProcessFlags extends LogFlags {
 }
 
 const MAX_WORKERS = 64;
+/** Of libuv, for files and names: all threads of a process share them. */
+const FILE_THREADS = 4;
 
 export function addProcessFlags(command: Command): Command {
   return addLogFlags(
@@ -34,6 +36,8 @@ export async function runTransport(
   const workers = parseCount(flags.workers, "--workers");
   if (workers > MAX_WORKERS)
     throw new UsageError(`Cannot run ${workers} workers: ${MAX_WORKERS} are the most`);
+  // Before the first of them is needed; then it is too late.
+  if (workers > 1) process.env.UV_THREADPOOL_SIZE ??= String(FILE_THREADS * workers);
   const grace = Number(flags.grace);
   if (!Number.isFinite(grace) || grace < 0)
     throw new UsageError(`Cannot read --grace "${flags.grace}": write seconds`);

@@ -34,7 +34,10 @@ async function start(how: {
     "{hostname: mx.contoso.example}",
     `{hostname: mx.contoso.example, ${how.spec ?? ""}}`,
   )
-    .replace("tarpitInterval: 0s", `tarpitInterval: 0s\n  ${how.receive ?? "maxInboundConnectionPerSource: 500"}`)
+    .replace(
+      "tarpitInterval: 0s",
+      `tarpitInterval: 0s\n  ${how.receive ?? "maxInboundConnectionPerSource: 500"}`,
+    )
     .replace("{type: Drop, directory: mailboxes}", `${routing}\n  ${how.send ?? ""}`);
   transport = await startTestTransport({ manifests: { "all.yaml": manifest }, workers: how.workers ?? 2 });
   return { transport, sink, manifest };

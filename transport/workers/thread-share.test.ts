@@ -1,4 +1,5 @@
 /** A share in a thread, as the main thread sees it: answers, refusals, and the end of the thread. */
+import { execFile } from "node:child_process";
 import { afterEach, describe, expect, test } from "vitest";
 import { eventually } from "../../test/helpers/eventually.ts";
 import type { Configuration, Share } from "./share.ts";
@@ -47,6 +48,14 @@ afterEach(async () => {
   share = undefined;
 });
 
+function runScript(...args: readonly string[]): Promise<{ readonly code: unknown; readonly stdout: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ["--input-type=module", "-e", ...args], (error, stdout) =>
+      resolve({ code: error?.code, stdout }),
+    );
+  });
+}
+
 function withDigest(digest: string): Configuration {
   return { ...CONFIGURATION, snapshot: { ...CONFIGURATION.snapshot, digest } };
 }
@@ -91,6 +100,19 @@ describe("a share in a thread", () => {
     await expect(share.look()).rejects.toThrow("ended");
     await eventually(() => lost.length > 0);
     expect(lost.map(({ message }) => message.includes(says))).toEqual([true]);
+  });
+
+  test("that is lost, and nobody asked to hear of it, ends the process as an uncaught error does", async () => {
+    const script = `
+      process.on("uncaughtException", (error) => { console.log(error.message.split("\\n")[0]); process.exit(70); });
+      const { openThreadShare } = await import(process.argv[1]);
+      const share = await openThreadShare({ entry: new URL(process.argv[2]), data: {}, name: "worker 2" });
+      await share.prepare(${JSON.stringify(withDigest("throws"))}).catch(() => {});
+      setInterval(() => {}, 1000);
+    `.replace('"secrets":{}', '"secrets":new Map()');
+    const url = new URL("./thread-share.ts", import.meta.url).href;
+    const { code, stdout } = await runScript(script, url, ENTRY.href);
+    expect([code, stdout]).toEqual([70, "The thread of worker 2 ended: Error: broken beyond repair\n"]);
   });
 
   test("that is closed is not lost", async () => {
