@@ -1,6 +1,7 @@
 /**
  * Haraka as a peer: the npm package in a temporary folder that later runs find again, on this Node. Mail goes through its
- * outbound queue (a file a message, flushed before the 250), not through queue/smtp_forward, which keeps nothing.
+ * outbound queue (a file a message, renamed before the 250), not through queue/smtp_forward, which keeps nothing.
+ * Its stream flushes in `close()`, which Node calls no more; what is measured is as it comes.
  */
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -27,7 +28,7 @@ const MANIFEST = {
 export function haraka(): Peer {
   return {
     name: "Haraka",
-    durability: "fsync of the queue file, then rename",
+    durability: "the queue file is written and renamed, not flushed: this Node never calls its fsync",
     isThere: installed,
     version: async () => `Haraka ${VERSION}`,
     start,

@@ -6,7 +6,7 @@ export { type Load, send, sourceCommand } from "./load.ts";
 export { thisMachine } from "./machine.ts";
 export { markdownTable, whole } from "./markdown.ts";
 export type { CertificateFiles, Peer, PeerOptions, RunningPeer } from "./peer.ts";
-export { postfix } from "./postfix-peer.ts";
+export { type PostfixPeerOptions, postfix } from "./postfix-peer.ts";
 export {
   type ManifestPorts,
   type PostroomOptions,

@@ -13,7 +13,7 @@ const USERS = [
 export function openSmtpd(): Peer {
   return {
     name: "OpenSMTPD",
-    durability: "files written and renamed, not flushed: no fsync at all",
+    durability: "the queue's files are written and renamed, not flushed",
     isThere: async () => (await packages.obstacle()) ?? (await namespaceObstacle()),
     version: async () => `OpenSMTPD ${await packages.version()}`,
     async start(options) {

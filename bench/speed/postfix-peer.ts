@@ -6,14 +6,21 @@ import { cpuGroup } from "./cpu-group.ts";
 import type { Peer, PeerOptions } from "./peer.ts";
 import { processesOf } from "./processes-of.ts";
 
-export function postfix({ tuned }: { readonly tuned: boolean }): Peer {
+export interface PostfixPeerOptions {
+  readonly tuned: boolean;
+  readonly name?: string;
+  /** Further lines of main.cf; the last of two for one parameter wins. */
+  readonly settings?: readonly string[];
+}
+
+export function postfix({ tuned, name, settings: further = [] }: PostfixPeerOptions): Peer {
   return {
-    name: tuned ? "Postfix, tuned" : "Postfix, default",
+    name: name ?? (tuned ? "Postfix, tuned" : "Postfix, default"),
     durability: "fsync of the queue file",
     isThere: async () => (postfixIsThere() ? undefined : "needs root and the Debian package postfix"),
     version: async () => `Postfix ${(await run("postconf", ["-h", "mail_version"])).output.trim()}`,
     async start(options) {
-      const settings = [...(tuned ? TUNED : []), ...tlsSettings(options, tuned)];
+      const settings = [...(tuned ? TUNED : []), ...tlsSettings(options, tuned), ...further];
       const { port, pid, stop } = await startPostfix({ nextHopPort: options.nextHopPort, settings });
       const group = cpuGroup();
       const pids = () => processesOf(pid());

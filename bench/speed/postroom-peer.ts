@@ -39,7 +39,7 @@ export function postroom({ name, manifests = plainRelay, args = [] }: PostroomOp
   return {
     name,
     durability:
-      "fdatasync of the queue's log (SQLite WAL, synchronous=FULL) and of the body, several messages together",
+      "fsync of the queue's log (SQLite WAL, synchronous=FULL), and of bodies from 32 KiB on; several messages together",
     isThere: async () => undefined,
     version: async () => {
       const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));

@@ -6,15 +6,15 @@ import { medianOf, spreadOf } from "./statistics.ts";
 export interface ReportOptions {
   /** The peer that ratios are given to, besides the best. */
   readonly reference: string;
-  /** The plot, as linked. */
-  readonly plot: string;
+  /** The plot, as linked; left out: none. */
+  readonly plot?: string;
 }
 
 export function reportOf(result: SpeedResult, { reference, plot }: ReportOptions): string {
   const kinds = new Map(result.peers.map(({ name, kind }) => [name, kind]));
   return [
     circumstances(result),
-    `![Messages a second for each case](${plot})`,
+    ...(plot === undefined ? [] : [`![Messages a second for each case](${plot})`]),
     summaryOf(result, kinds, reference),
     ...result.cases.map((one) => caseTable(one, kinds, reference)),
   ].join("\n\n");
