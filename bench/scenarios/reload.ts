@@ -100,8 +100,10 @@ async function oneRun(ground: Ground, sink: Sink, { relay, change }: Row): Promi
   await sink.clear();
   let changes = 0;
   let isUnderWay = false;
+  const seconds = ground.isQuick ? 2.5 : 5.5;
+  const end = performance.now() + seconds * 1000;
   const timer = setInterval(() => {
-    if (change === undefined || isUnderWay) return;
+    if (change === undefined || isUnderWay || performance.now() > end) return;
     isUnderWay = true;
     changes += 1;
     void change(changes).finally(() => {
@@ -113,7 +115,7 @@ async function oneRun(ground: Ground, sink: Sink, { relay, change }: Row): Promi
       port: relay.port,
       connections: CONNECTIONS,
       messagesPerConnection: 50,
-      seconds: ground.isQuick ? 2.5 : 5.5,
+      seconds,
       size: 4096,
       to: "ann@contoso.example",
     });

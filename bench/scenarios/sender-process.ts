@@ -11,6 +11,8 @@ const FROM = "load@source.example";
 const PATIENCE_MS = 20_000;
 
 interface Tally {
+  /** performance.now() of the last 250. */
+  lastAt: number;
   accepted: number;
   refused: number;
   dropped: number;
@@ -28,7 +30,9 @@ beHelper<SenderOptions, "run", SenderReport>(async (options) => {
 });
 
 async function run(options: SenderOptions, connections: ClientConnection[]): Promise<SenderReport> {
+  const began = performance.now();
   const tally: Tally = {
+    lastAt: began,
     accepted: 0,
     refused: 0,
     dropped: 0,
@@ -38,12 +42,11 @@ async function run(options: SenderOptions, connections: ClientConnection[]): Pro
     timerLateMs: [],
   };
   const lines = connections.map((connection) => lineOf(options, connection, tally));
-  const began = performance.now();
   const { perSecond } = options;
   if (perSecond === undefined) await unpaced(options, lines, tally);
   else await paced({ ...options, perSecond }, lines, tally);
   for (const line of lines) line.close();
-  return { ...tally, seconds: (performance.now() - began) / 1000 };
+  return { ...tally, seconds: (tally.lastAt - began) / 1000 };
 }
 
 /** A place to send from: a connection that is opened again when it is over. `due`: performance.now() of the message. */
@@ -86,6 +89,7 @@ function count(tally: Tally, { code, begun, contentWritten, answered }: Sent, du
   else if (code !== 250) tally.refused += 1;
   else {
     tally.accepted += 1;
+    tally.lastAt = answered;
     tally.replyAloneMs.push(answered - contentWritten);
     tally.replyMs.push(answered - contentWritten + begun - due);
     tally.transactionMs.push(answered - due);

@@ -29,6 +29,7 @@ export interface SenderReport {
   readonly refused: number;
   /** The connection ended before the reply, or none was answered. */
   readonly dropped: number;
+  /** Until the last 250. */
   readonly seconds: number;
   /** End of the data to 250, with the time that the message waited before its MAIL. */
   readonly replyMs: readonly number[];
