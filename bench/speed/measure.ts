@@ -26,7 +26,7 @@ export interface Effort {
 }
 
 /** Who takes more than so many times its share has fewer runs. */
-const PATIENCE = 3;
+const PATIENCE = 1.5;
 const WARM_UPS = 4;
 const STEADY = 0.1;
 const PROBE = 10;
