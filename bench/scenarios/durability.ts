@@ -34,6 +34,7 @@ export const durability: Scenario = {
     const { device, fileSystem, mountOptions } = diskOfQueues();
     const wrong = rows.flatMap(({ judged }) => judged.filter(({ fault }) => fault !== ""));
     const checked = rows.reduce((sum, { judged }) => sum + judged.length, 0);
+    const control = rows.reduce((sum, { wrongWithoutFlushes }) => sum + wrongWithoutFlushes, 0);
     return {
       tables: [
         {
@@ -55,6 +56,12 @@ export const durability: Scenario = {
           measured: `${wrong.length} of ${checked}`,
           isMet: wrong.length === 0 && checked > 0,
         },
+        {
+          what: "control: wrong in the same trace without its flushes",
+          goal: `${checked}`,
+          measured: `${control}`,
+          isMet: control === checked,
+        },
       ],
       notes: [
         `Disk: ${device}, ${fileSystem} (${mountOptions}). Flushes and writes are those of the whole run, with start, relay and end.`,
@@ -67,6 +74,8 @@ export const durability: Scenario = {
 
 interface Traced {
   readonly judged: readonly Judged[];
+  /** What the judge says of the same trace with its flushes taken out: all wrong, or it cannot see. */
+  readonly wrongWithoutFlushes: number;
   readonly lines: number;
   readonly flushes: number;
   readonly writes: number;
@@ -93,9 +102,11 @@ async function traced(ground: Ground, size: number): Promise<Traced> {
   const text = await wholeTrace(file);
   const calls = parseTrace(text);
   const judged = judge(text, messages);
+  const control = judge(text.replace(/^\d+ +f(?:data)?sync\(.*$/gm, ""), messages);
   folder.remove();
   return {
     judged,
+    wrongWithoutFlushes: control.filter(({ fault }) => fault !== "").length,
     lines,
     flushes: calls.filter(({ name }) => name.endsWith("sync")).length,
     writes: calls.filter(({ name, words }) => /write/.test(name) && /^\d+<\//.test(words)).length,
