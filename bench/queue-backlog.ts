@@ -45,14 +45,14 @@ await measure("accepted, the last", SLICE, (count) => accept(queue, count));
 console.log(
   `  ${Math.round((octetsWritten() - before) / SLICE).toLocaleString("en")} octets written to disk each`,
 );
+const database = statSync(join(directory, "queue.db")).size;
+console.log(`memory ${megabytes(process.memoryUsage.rss())} MB, database ${megabytes(database)} MB`);
 await time("summary", () => queue.summary());
 await time("list of 100", () => queue.store.list({ limit: 100, offset: 0 }));
 await time("list of all", () => queue.store.list({ limit: MESSAGES, offset: 0 }));
 await time("nothing overdue", () =>
   queue.takeOverdue({ receivedBefore: Date.now() - 3_600_000, limit: 200 }),
 );
-const database = statSync(join(directory, "queue.db")).size;
-console.log(`memory ${megabytes(process.memoryUsage.rss())} MB, database ${megabytes(database)} MB`);
 await queue.close();
 queue = await time("opened again", open);
 const left = (await queue.summary()).reduce((sum, { messages }) => sum + messages, 0);

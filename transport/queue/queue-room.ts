@@ -19,7 +19,7 @@ import { Postponed } from "./postponed.ts";
 import type { QueueOptions } from "./queue.ts";
 import { readAfter } from "./read-after.ts";
 import { Releases } from "./releases.ts";
-import { withSoundBodies } from "./sound-bodies.ts";
+import { isSameFile, withSoundBodies } from "./sound-bodies.ts";
 import type {
   ApplyOptions,
   Change,
@@ -290,18 +290,12 @@ export class QueueRoom implements Queue {
   async #setAside(item: QueueItem, error: DamagedBodyError): Promise<void> {
     const { id } = item.message;
     try {
-      const lastError = error.message;
-      await this.apply({
-        update: [{ ...item, queue: "Poison", nextHop: undefined, status: "Suspended", lastError }],
-      });
+      const poison = { queue: "Poison", nextHop: undefined, status: "Suspended" } as const;
+      await this.apply({ update: [{ ...item, ...poison, lastError: error.message }] });
       this.#options.log.error({ messageId: id, err: error }, "damaged message set aside in Poison");
     } catch (cause) {
       this.#options.log.error({ messageId: id, err: cause }, "damaged message not set aside");
       this.release([id]);
     }
   }
-}
-
-function isSameFile(a: Body, b: Body): boolean {
-  return a.kind === "inline" || (b.kind === "file" && a.name === b.name);
 }

@@ -1,4 +1,5 @@
 /** Sound bodies: tells items whose body is there from those that lost it. After a restart nobody has looked at the files yet. */
+import type { Body } from "../../mail/message.ts";
 import { type Bodies, DamagedBodyError } from "./bodies.ts";
 import type { QueueItem } from "./store.ts";
 
@@ -20,4 +21,9 @@ export async function withSoundBodies(
     }
   }
   return sound;
+}
+
+/** True when the first names no file, or the one that the second names. */
+export function isSameFile(a: Body, b: Body): boolean {
+  return a.kind === "inline" || (b.kind === "file" && a.name === b.name);
 }
