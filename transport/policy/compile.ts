@@ -9,6 +9,7 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
 import type { RuleSet } from "./mod.ts";
 import { createRuleCompiler, type RegexpEngine, type RuleCompiler, type StoredRule } from "./rule.ts";
+import { createRulesInForce } from "./rules-in-force.ts";
 import { type RuleBook, runRules } from "./run.ts";
 
 /** Rules that are gone leave their words and patterns behind: beyond as many as there are, and this, all begins anew. */
@@ -29,9 +30,8 @@ export function compileRules(entries: readonly RuleEntry[], deps: RuleDeps): Rul
 
 function createRuleSet(rules: readonly StoredRule[], compiler: RuleCompiler, deps: RuleDeps): RuleSet {
   const { index, wordScan, compile } = compiler;
-  const places = new Int32Array(compiler.count).fill(-1);
-  for (const [place, { id }] of rules.entries()) places[id] = place;
-  const book: RuleBook = { rules, places, index, wordScan, compile, domains: deps.domains };
+  const placesAt = createRulesInForce(rules, compiler.count);
+  const book: RuleBook = { rules, placesAt, index, wordScan, compile, domains: deps.domains };
   return {
     size: rules.length,
     needsMime: rules.some(({ needsMime }) => needsMime),

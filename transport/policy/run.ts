@@ -13,6 +13,7 @@ import { type Judgement, judgeRule } from "./judge.ts";
 import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
 import type { CompiledRule, StoredRule } from "./rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
+import { isActive, NO_PLACE } from "./rules-in-force.ts";
 import { createTextFacts } from "./text-facts.ts";
 import { traceInactive, traceRule } from "./trace.ts";
 import { createView, type MessageView } from "./view.ts";
@@ -20,8 +21,8 @@ import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
   readonly rules: readonly StoredRule[];
-  /** Place in `rules` by id; -1: a rule of another rule set, as are those beyond the end. */
-  readonly places: Int32Array;
+  /** Places in `rules` by id, of those in force then. An id beyond the end is of another rule set. */
+  placesAt(now: number): Int32Array;
   readonly index: RuleIndex;
   readonly wordScan: WordScan;
   compile(rule: StoredRule): CompiledRule;
@@ -50,6 +51,7 @@ export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): 
 /** The state between rules. */
 function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   const { now } = input;
+  const places = book.placesAt(now);
   const search = book.index.search();
   const trace: RuleTrace[] = [];
   const logTexts: string[] = [];
@@ -63,11 +65,11 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
     candidates(): number[] {
       if (explain) return [];
       const open = viewed.filter(({ copy }) => isOpen(copy));
-      return open.flatMap(({ view }) => placesOf(search.candidates(view), book, now));
+      return open.flatMap(({ view }) => placesOf(search.candidates(view), places));
     },
     /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
     step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
-      if (!isActive(rule, now)) return skip(rule);
+      if (!isActive(rule.entry, now)) return skip(rule);
       const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, explain));
       const ruleTrace = traceRule(rule, judgements);
       if (explain || ruleTrace.outcome !== "not-matched") trace.push(ruleTrace);
@@ -85,12 +87,11 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   };
 }
 
-/** Of the rules that this rule set has, and that are in force. */
-function placesOf(ids: readonly number[], { rules, places }: RuleBook, now: number): number[] {
+function placesOf(ids: readonly number[], places: Int32Array): number[] {
   const found: number[] = [];
   for (const id of ids) {
-    const place = places[id] ?? -1;
-    if (isActive(rules[place], now)) found.push(place);
+    const place = places[id] ?? NO_PLACE;
+    if (place !== NO_PLACE) found.push(place);
   }
   return found;
 }
@@ -101,14 +102,6 @@ function mustWait({ entry }: CompiledRule, { outcome }: RuleTrace): boolean {
 
 function matchesNobody({ matched }: Judgement): boolean {
   return matched.length === 0;
-}
-
-function isActive(rule: Pick<StoredRule, "entry"> | undefined, now: number): boolean {
-  if (rule === undefined) return false;
-  const { activationDate, expiryDate } = rule.entry;
-  return (
-    (activationDate === undefined || activationDate <= now) && (expiryDate === undefined || now < expiryDate)
-  );
 }
 
 function firstViews(
