@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface CpuGroup {
@@ -25,13 +25,15 @@ interface Hierarchy {
 }
 
 const NONE: CpuGroup = { add: () => {}, seconds: () => undefined, remove: () => {} };
+const PREFIX = "postroom-bench-";
 let groups = 0;
 
 export function cpuGroup(): CpuGroup {
   const hierarchy = hierarchyIn(readFileSync("/proc/mounts", "utf8"));
   if (hierarchy === undefined) return NONE;
+  if (groups === 0) sweep(hierarchy.mount);
   groups += 1;
-  const folder = join(hierarchy.mount, `postroom-bench-${process.pid}-${groups}`);
+  const folder = join(hierarchy.mount, `${PREFIX}${process.pid}-${groups}`);
   if (!succeeds(() => mkdirSync(folder))) return NONE;
   return {
     add(pids) {
@@ -39,8 +41,20 @@ export function cpuGroup(): CpuGroup {
       for (const pid of pids) succeeds(() => writeFileSync(join(folder, "cgroup.procs"), String(pid)));
     },
     seconds: () => hierarchy.secondsIn(readFileSync(join(folder, hierarchy.file), "utf8")),
-    remove: () => void succeeds(() => rmdirSync(folder)),
+    // What was killed may still be on its way out.
+    remove() {
+      if (!succeeds(() => rmdirSync(folder)))
+        process.once("exit", () => void succeeds(() => rmdirSync(folder)));
+    },
   };
+}
+
+/** Groups of benches that are gone. */
+function sweep(mount: string): void {
+  for (const name of readdirSync(mount).filter((one) => one.startsWith(PREFIX))) {
+    const pid = name.slice(PREFIX.length).split("-")[0];
+    if (!existsSync(`/proc/${pid}`)) succeeds(() => rmdirSync(join(mount, name)));
+  }
 }
 
 /** The time's own hierarchy of version 1, else the one of version 2. */

@@ -45,7 +45,7 @@ export async function startNamespaced(options: Namespaced): Promise<RunningPeer>
   guardFolder(folder.path);
   for (const [name, text] of Object.entries(options.etc))
     folder.write(join("etc", name), text.replaceAll("$FOLDER", folder.path));
-  const script = [MOUNTS, ...options.users.map(addUser), options.prepare, `exec ${options.command}`].join(
+  const script = [MOUNTS, ...options.users.map(addUser), options.prepare, `${options.command}\nexit $?`].join(
     "\n",
   );
   const log = join(folder.path, "log");
@@ -77,6 +77,10 @@ export async function startNamespaced(options: Namespaced): Promise<RunningPeer>
   return { port: options.port, pids, cpuSeconds: group.seconds, stop };
 }
 
+/**
+ * The shell stays the first process, for it dies with us: what is set-uid, or changes its user, loses the signal that
+ * --kill-child asks for.
+ */
 const UNSHARE = ["--mount", "--pid", "--fork", "--kill-child"];
 
 function addUser({ name, id }: { readonly name: string; readonly id: number }): string {
