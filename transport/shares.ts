@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { rm } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import type { LogOptions } from "../lib/log.ts";
 import type { Base } from "./rooms.ts";
 import { openShare, type ShareOptions } from "./share.ts";
@@ -89,6 +89,7 @@ async function openAll(
 function withRetirement(joined: JoinedShares, left: readonly LeftShare[], { clock, room }: Base): Share {
   const log = room("transport");
   const stopped = new AbortController();
+  let retiring: Promise<void> = Promise.resolve();
   const retireAll = async () => {
     for (const waiting = new Set(left); waiting.size > 0; ) {
       for (const one of waiting) if (await retire(one)) waiting.delete(one);
@@ -98,7 +99,7 @@ function withRetirement(joined: JoinedShares, left: readonly LeftShare[], { cloc
   const retire = async ({ share, folder }: LeftShare): Promise<boolean> => {
     stopped.signal.throwIfAborted();
     if (!(await joined.retire(share))) return false;
-    await rm(folder.path, { recursive: true });
+    await removeAtOnce(folder.path);
     log.info({ worker: folder.share, queue: folder.path }, "queue of a former worker is empty and removed");
     return true;
   };
@@ -108,16 +109,29 @@ function withRetirement(joined: JoinedShares, left: readonly LeftShare[], { cloc
       await joined.startWork();
       for (const { folder } of left)
         log.info({ worker: folder.share, queue: folder.path }, "queue of a former worker is delivered");
-      retireAll().catch((cause: unknown) => {
-        if (!stopped.signal.aborted)
-          log.error({ cause: String(cause) }, "queue of a former worker not removed");
+      retiring = retireAll().catch((cause: unknown) => {
+        if (stopped.signal.aborted) return;
+        log.error({ cause: String(cause) }, "queue of a former worker not removed");
       });
     },
     rest(graceMs) {
       stopped.abort();
       return joined.rest(graceMs);
     },
+    async close() {
+      // Whoever opens the folders next must not find one that is being removed.
+      await retiring;
+      await joined.close();
+    },
   };
+}
+
+/** Under its name it is there whole or not at all: half a database is worse than none. */
+async function removeAtOnce(folder: string): Promise<void> {
+  const aside = `${folder}.removed`;
+  await rm(aside, { recursive: true, force: true });
+  await rename(folder, aside);
+  await rm(aside, { recursive: true });
 }
 
 /** Tests bind port 0: all shares listen at the port that the first try got. */
