@@ -26,6 +26,15 @@ export const PARTICIPANTS: readonly Participant[] = [
     peer: postroom({ name: "Postroom, pipeline on", manifests: wholePipeline(RULES) }),
   },
   { id: "plain", kind: "ours", peer: postroom({ name: "Postroom, plain" }) },
+  {
+    id: "workers",
+    kind: "ours",
+    peer: postroom({
+      name: "Postroom, pipeline on, 2 workers",
+      manifests: wholePipeline(RULES),
+      args: ["--workers", "2"],
+    }),
+  },
   { id: "postfix", kind: "other", peer: postfix({ tuned: true }) },
   { id: "postfix-default", kind: "other", peer: postfix({ tuned: false }) },
   { id: "haraka", kind: "other", peer: haraka() },
