@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { type Clock, systemClock } from "../lib/clock.ts";
-import { type Counts, createCounts } from "../lib/counts.ts";
+import type { Counts } from "../lib/counts.ts";
 import { createIds } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import { countDelivery, countSmtp, createMetrics } from "../lib/metrics.ts";
@@ -75,17 +75,15 @@ export async function openRooms(options: RoomOptions, { clock, metrics, room }: 
   });
   const memory = createMimeMemory();
   const resolver = options.resolver ?? systemResolver();
-  const counts = part?.counts ?? createCounts();
   const ids = createIds(clock, part?.idSource);
-  const shared = { pipeline, queue, tracking, clock, ids, counts, metrics, log: room("transport") };
+  const shared = { pipeline, queue, tracking, clock, ids, metrics, log: room("transport") };
   const smtp = createSmtpService({
     open: createIntake({ ...shared, remember: memory.remember }),
     clock,
     log: room("smtp"),
     ...(options.listenAddress === undefined ? {} : { listenAddress: options.listenAddress }),
     count: countSmtp(metrics),
-    counts,
-    ...(part && { rates: part.rates, reusePort: part.sharesPorts }),
+    ...(part && { counts: part.counts, rates: part.rates, reusePort: part.sharesPorts }),
   });
   const delivery = createDelivery({
     resolver,
@@ -96,8 +94,9 @@ export async function openRooms(options: RoomOptions, { clock, metrics, room }: 
     hostname: () => pipeline().snapshot.transport.hostname,
     dropDirectory: join(state, "drop"),
     limits: () => pipeline().snapshot.transport.limits,
+    retryIntervalsMs: () => pipeline().snapshot.transport.queue.retryIntervalsMs,
     count: countDelivery(metrics),
-    counts,
+    counts: part?.counts,
   });
   const swap = (ready: Pipeline) => {
     inForce = ready;
