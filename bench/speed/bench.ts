@@ -9,7 +9,7 @@ import { run } from "../../test/helpers/run.ts";
 import { temporaryFolder } from "../processes.ts";
 import type { Case } from "./cases.ts";
 import { thisMachine } from "./machine.ts";
-import { type Effort, type Entrant, measureCase } from "./measure.ts";
+import { type Effort, type Entrant, measureCase, runIn } from "./measure.ts";
 import type { CertificateFiles } from "./peer.ts";
 import type { Participant } from "./peers.ts";
 import type { CaseResult, PeerFacts, SpeedResult } from "./result.ts";
@@ -22,6 +22,10 @@ export interface Bench {
   /** As it was called. */
   readonly command: string;
 }
+
+/** Load for each server before its first case; in a trial with short runs, so many times a run. */
+const RUN_IN_SECONDS = 20;
+const RUN_IN_SHARE = 8;
 
 /** Why there can be no bench at all. */
 export async function benchObstacle(): Promise<string | undefined> {
@@ -79,12 +83,13 @@ async function measureGroup(
   { effort, skip, withTls }: GroupOptions,
 ): Promise<CaseResult[]> {
   const tls = withTls ? await certificate() : undefined;
+  const seconds = Math.min(RUN_IN_SECONDS, RUN_IN_SHARE * effort.seconds);
   const entrants = new Map<Participant, Entrant>();
   const results: CaseResult[] = [];
   try {
     for (const one of cases) {
       for (const participant of participants.filter((each) => !entrants.has(each))) {
-        const entrant = await enter(participant, tls?.files).catch((error: unknown) =>
+        const entrant = await enter(participant, tls?.files, { one, seconds }).catch((error: unknown) =>
           skip(`peer ${participant.peer.name} in case ${one.id}: ${messageOf(error)}`),
         );
         if (entrant) entrants.set(participant, entrant);
@@ -108,11 +113,20 @@ async function measureGroup(
   return results;
 }
 
-async function enter({ peer }: Participant, tls: CertificateFiles | undefined): Promise<Entrant> {
+async function enter(
+  { peer }: Participant,
+  tls: CertificateFiles | undefined,
+  { one, seconds }: { readonly one: Case; readonly seconds: number },
+): Promise<Entrant> {
   const sink = await startSink(tls);
   try {
     const options = { nextHopPort: sink.port, ...(tls === undefined ? {} : { tls, nextHopTls: true }) };
-    return { name: peer.name, sink, running: await peer.start(options) };
+    const entrant = { name: peer.name, sink, running: await peer.start(options) };
+    await runIn(one, entrant, seconds).catch(async (error: unknown) => {
+      await entrant.running.stop();
+      throw error;
+    });
+    return entrant;
   } catch (error) {
     await sink.stop();
     throw error;

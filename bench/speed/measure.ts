@@ -39,6 +39,17 @@ interface Turn extends Entrant {
   failure?: string;
 }
 
+/** What a server of months has behind it: compiled code, processes started, files made. */
+export async function runIn(one: Case, entrant: Entrant, seconds: number): Promise<void> {
+  const turn: Turn = { ...entrant, copies: 1, messages: PROBE, spentSeconds: 0, runs: [] };
+  turn.copies = await copiesOf(one, turn);
+  let messages = 500;
+  while (turn.spentSeconds < seconds) {
+    const rate = rateOf(await run(one, turn, messages));
+    messages = messagesFor(rate, Math.max(seconds - turn.spentSeconds, 0.5), one.clients);
+  }
+}
+
 export async function measureCase(
   one: Case,
   entrants: readonly Entrant[],
