@@ -18,18 +18,22 @@ export function onAgentTrace(metrics: Metrics, tracking: Tracking): (trace: Agen
           ? verdict.reason
           : `tarpit ${verdict.delayMs} ms`;
     tracking.track({
-      event: "AGENTINFO",
-      source: "AGENT",
-      id: trace.messageId,
-      // Before MAIL there is no transaction: the session's id ties its events together.
-      networkMessageId: trace.networkMessageId || trace.sessionId,
-      messageId: "",
-      sender: "",
-      recipients: [],
-      agent,
-      agentEvent: event,
-      verdict: verdict.action,
-      text: said,
+      of: {
+        id: trace.messageId,
+        // Before MAIL there is no transaction: the session's id ties its events together.
+        networkMessageId: trace.networkMessageId || trace.sessionId,
+        messageId: "",
+        sender: "",
+        recipients: [],
+      },
+      step: {
+        event: "AGENTINFO",
+        source: "AGENT",
+        agent,
+        agentEvent: event,
+        verdict: verdict.action,
+        text: said,
+      },
     });
   };
 }

@@ -71,12 +71,8 @@ async function bounceItem(item: QueueItem, request: DsnRequest, deps: BounceDeps
   };
   const about = request.recipients.map(({ recipient: { address } }) => formatAddress(address));
   deps.tracking.track({
-    ...ofMessage(report),
-    event: "DSN",
-    source: "DSN",
-    kind: request.kind,
-    about,
-    reference: message.id,
+    of: ofMessage(report),
+    step: { event: "DSN", source: "DSN", kind: request.kind, about, reference: message.id },
   });
   return submissionItem(report, now, now + transport.queue.messageExpirationMs);
 }

@@ -211,11 +211,8 @@ async function defer(item: QueueItem, reason: string, deps: CategorizeDeps): Pro
   const dueAt = nextAttempt({ attempts, now, retryIntervalsMs, expiresAt: item.expiresAt });
   await deps.queue.apply({ update: [{ ...item, status: "Retry", attempts, dueAt, lastError: reason }] });
   deps.tracking.track({
-    ...ofMessage(item.message),
-    event: "DEFER",
-    source: "ROUTING",
-    text: reason,
-    attempts,
+    of: ofMessage(item.message),
+    step: { event: "DEFER", source: "ROUTING", text: reason, attempts },
   });
 }
 

@@ -179,7 +179,7 @@ async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDep
   const change = keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] };
   await deps.queue.apply(change, { hurry: false });
   const seen = { server: result.remoteAddress, tls: result.tls };
-  for (const event of events) deps.tracking.track({ ...event, ...seen });
+  for (const event of events) deps.tracking.track({ ...event, step: { ...event.step, ...seen } });
   for (const outcome of result.outcomes) {
     deps.metrics.deliveries.inc({ connector: item.nextHop?.connector ?? "", result: outcome.result });
   }
@@ -205,6 +205,6 @@ async function toSubmission(
   await queue.apply({ update: items.map((item) => ({ ...item, ...moved })) });
   for (const { message, nextHop } of items) {
     const text = `Next hop "${nextHop?.key}" is no longer in force`;
-    tracking.track({ ...ofMessage(message), event: "RESUBMIT", source: "ROUTING", text });
+    tracking.track({ of: ofMessage(message), step: { event: "RESUBMIT", source: "ROUTING", text } });
   }
 }

@@ -183,16 +183,20 @@ function trackRefusal(
   { tracking }: IntakeDeps,
 ): void {
   tracking.track({
-    event: refusal.code >= 500 ? "FAIL" : "DEFER",
-    source,
-    id: "",
-    networkMessageId,
-    messageId: "",
-    sender: formatPath(sender),
-    recipients: recipients.map(({ address }) => formatAddress(address)),
-    connector: session.connector,
-    client: session.clientAddress,
-    text: formatReply(refusal),
+    of: {
+      id: "",
+      networkMessageId,
+      messageId: "",
+      sender: formatPath(sender),
+      recipients: recipients.map(({ address }) => formatAddress(address)),
+    },
+    step: {
+      event: refusal.code >= 500 ? "FAIL" : "DEFER",
+      source,
+      connector: session.connector,
+      client: session.clientAddress,
+      text: formatReply(refusal),
+    },
   });
 }
 
@@ -218,22 +222,19 @@ async function submit(
 ): Promise<Answer & object> {
   const { deps, pipeline } = context;
   const message = toMessage(end, transaction);
-  const facts = { ...ofMessage(message), source: "SMTP" as const };
-  const origin = {
-    connector: message.origin.connector,
-    client: message.origin.clientAddress,
-    user: message.origin.user,
-  };
+  const of = ofMessage(message);
+  const { connector, clientAddress: client, user } = message.origin;
   const queued = {
     reply: reply(
       250,
       "2.6.0",
-      `${facts.messageId} [InternalId=${message.id}] Queued mail for delivery`.trimStart(),
+      `${of.messageId} [InternalId=${message.id}] Queued mail for delivery`.trimStart(),
     ),
   };
   if (end.fate.kind === "drop") {
     end.discard();
-    deps.tracking.track({ ...facts, ...origin, event: "DROP", source: "AGENT", text: end.fate.reason });
+    const text = end.fate.reason;
+    deps.tracking.track({ of, step: { source: "AGENT", connector, client, user, event: "DROP", text } });
     return queued;
   }
   const now = deps.clock.now();
@@ -246,19 +247,16 @@ async function submit(
   try {
     await deps.queue.apply({ insert: [item] });
   } catch (cause) {
-    deps.log.error({ ...facts, cause: String(cause) }, "message not queued");
+    deps.log.error({ ...of, source: "SMTP", cause: String(cause) }, "message not queued");
     end.discard();
     return { reply: reply(452, "4.3.1", "Insufficient system storage, try again later") };
   }
-  deps.metrics.messagesReceived.inc({ connector: message.origin.connector });
+  deps.metrics.messagesReceived.inc({ connector });
   const size = end.body.size;
+  const { queue, lastError: reason } = item;
   deps.tracking.track({
-    ...facts,
-    ...origin,
-    event: "RECEIVE",
-    size,
-    queue: item.queue,
-    reason: item.lastError,
+    of,
+    step: { source: "SMTP", connector, client, user, event: "RECEIVE", size, queue, reason },
   });
   return queued;
 }

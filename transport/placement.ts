@@ -50,11 +50,12 @@ export function placeCopy(message: Message, copy: PolicyCopy, context: Placement
     };
   }
   if (fate.kind === "delete") {
-    const facts = { ...ofMessage(message), recipients: addressesOf(copy.recipients) };
-    return {
-      ...nothing,
-      events: [{ ...facts, event: "DROP", source: "AGENT", text: "Deleted by a transport rule" }],
+    const dropped: TrackingEvent = {
+      of: ofMessage(message),
+      recipients: addressesOf(copy.recipients),
+      step: { event: "DROP", source: "AGENT", text: "Deleted by a transport rule" },
     };
+    return { ...nothing, events: [dropped] };
   }
   if (fate.kind === "quarantine") {
     const kept = {

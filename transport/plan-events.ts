@@ -4,13 +4,29 @@ import type { Message, Recipient } from "../mail/message.ts";
 import type { Resolution } from "./categorizer/mod.ts";
 import type { PlannedCopy } from "./placement.ts";
 import type { PolicyCopy, PolicyDecision, PredicateResult } from "./policy/mod.ts";
-import { ofMessage, type TrackingEvent } from "./tracking.ts";
+import { ofMessage, type TrackingEvent, type TrackingEventId } from "./tracking.ts";
 
-export function addressesOf(recipients: readonly Recipient[]): string[] {
-  return recipients.map(({ address }) => formatAddress(address));
+/** The recipients asked about last: the events of a message mostly have the same. */
+let latest: { readonly recipients: readonly Recipient[]; readonly addresses: readonly string[] } = {
+  recipients: [],
+  addresses: [],
+};
+
+export function addressesOf(recipients: readonly Recipient[]): readonly string[] {
+  if (!haveSameItems(recipients, latest.recipients)) {
+    latest = {
+      recipients: [...recipients],
+      addresses: recipients.map(({ address }) => formatAddress(address)),
+    };
+  }
+  return latest.addresses;
 }
 
-const STEP_EVENTS: Readonly<Record<string, TrackingEvent["event"]>> = {
+function haveSameItems(some: readonly unknown[], others: readonly unknown[]): boolean {
+  return some.length === others.length && some.every((item, index) => item === others[index]);
+}
+
+const STEP_EVENTS: Readonly<Record<string, TrackingEventId>> = {
   alias: "RESOLVE",
   group: "EXPAND",
   forward: "REDIRECT",
@@ -23,12 +39,9 @@ export function resolveEvents(message: Message, { steps }: Resolution): Tracking
     const recipients = step.to.map(formatAddress);
     return [
       {
-        ...ofMessage(message),
-        event,
-        source: "ROUTING",
+        of: ofMessage(message),
         recipients,
-        from: formatAddress(step.from),
-        text: step.reason,
+        step: { event, source: "ROUTING", from: formatAddress(step.from), text: step.reason },
       },
     ];
   });
@@ -37,40 +50,37 @@ export function resolveEvents(message: Message, { steps }: Resolution): Tracking
 export function ruleEvents(message: Message, decision: PolicyDecision | undefined): TrackingEvent[] {
   const traces = decision?.trace.filter(({ outcome }) => outcome !== "not-matched" && outcome !== "inactive");
   if (traces === undefined || traces.length === 0) return [];
-  const facts = ofMessage(message);
+  const of = ofMessage(message);
   return traces.map(({ rule, mode, outcome, actions, recipients, predicates }) => ({
-    ...facts,
-    event: "AGENTINFO" as const,
-    source: "AGENT" as const,
-    agent: "Transport Rule Agent",
+    of,
     recipients: addressesOf(recipients),
-    rule,
-    mode,
-    outcome,
-    actions,
-    predicates: predicates.map(describePredicate),
+    step: {
+      event: "AGENTINFO",
+      source: "AGENT",
+      agent: "Transport Rule Agent",
+      rule,
+      mode,
+      outcome,
+      actions,
+      predicates: predicates.map(describePredicate),
+    },
   }));
 }
 
 export function transferEvent(message: Message, copy: PlannedCopy): TrackingEvent {
-  const where = { queue: copy.queue, nextHop: copy.nextHop?.key ?? "", text: copy.reason };
+  const { queue, nextHop, reason } = copy;
   return {
-    ...ofMessage(message),
-    event: "TRANSFER",
-    source: "ROUTING",
+    of: ofMessage(message),
     recipients: addressesOf(copy.recipients),
-    ...where,
+    step: { event: "TRANSFER", source: "ROUTING", queue, nextHop: nextHop?.key ?? "", text: reason },
   };
 }
 
 export function redirectEvent(message: Message, copy: PolicyCopy, added: Resolution): TrackingEvent {
-  const recipients = addressesOf(added.recipients);
   return {
-    ...ofMessage(message),
-    event: "REDIRECT",
-    source: "ROUTING",
-    recipients,
-    from: addressesOf(copy.recipients).join(", "),
+    of: ofMessage(message),
+    recipients: addressesOf(added.recipients),
+    step: { event: "REDIRECT", source: "ROUTING", from: addressesOf(copy.recipients).join(", ") },
   };
 }
 

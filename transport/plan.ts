@@ -175,7 +175,7 @@ function endedBy(
   if (verdict.action === "defer") return { ...EMPTY, deferReason: formatReply(verdict.reply) };
   const { resolution, dsns } = plan;
   const failed = resolution?.failed.map(toDsnRecipient) ?? [];
-  const events = plan.events.filter(({ event }) => event !== "TRANSFER");
+  const events = plan.events.filter(({ step }) => step.event !== "TRANSFER");
   const ended: Plan = { ...EMPTY, resolution, dsns, failed, events };
   if (verdict.action === "reject") {
     const { status = "5.7.1", text } = verdict.reply;
@@ -191,8 +191,12 @@ function endedBy(
     };
     return { ...ended, copies: [kept], events: [...events, transferEvent(item.message, kept)] };
   }
-  const facts = { ...ofMessage(item.message), recipients: addressesOf(recipients), text: verdict.reason };
-  return { ...ended, events: [...events, { ...facts, event: "DROP", source: "AGENT" }] };
+  const dropped: TrackingEvent = {
+    of: ofMessage(item.message),
+    recipients: addressesOf(recipients),
+    step: { event: "DROP", source: "AGENT", text: verdict.reason },
+  };
+  return { ...ended, events: [...events, dropped] };
 }
 
 /** The summary at hand, or made once when an agent asks. */

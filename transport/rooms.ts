@@ -70,7 +70,10 @@ export async function openRooms(options: RoomOptions, { clock, metrics, room }: 
     log: room("queue"),
     ...(poisonThreshold === undefined ? {} : { poisonThreshold }),
     onPoison: ({ message, lastError }) =>
-      tracking.track({ ...ofMessage(message), event: "POISONMESSAGE", source: "QUEUE", text: lastError }),
+      tracking.track({
+        of: ofMessage(message),
+        step: { event: "POISONMESSAGE", source: "QUEUE", text: lastError },
+      }),
     onRemove: (items, withDsn) => removeByHand(items, withDsn, rooms),
   });
   const memory = createMimeMemory();

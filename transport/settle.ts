@@ -13,7 +13,7 @@ import type { Recipient } from "../mail/message.ts";
 import type { RecipientOutcome } from "./delivery/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { delayNoticeIsDue, nextAttempt } from "./queue/mod.ts";
-import { ofMessage, type TrackingEvent } from "./tracking.ts";
+import { ofMessage, type TrackingEvent, type TrackingStep } from "./tracking.ts";
 
 export type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
 
@@ -33,6 +33,15 @@ export interface SettleSettings {
   readonly retryIntervalsMs: readonly number[];
   readonly delayNotificationMs: number;
 }
+
+/** What an attempt that is the last one is called. */
+const ATTEMPT_EVENTS = {
+  delivered: "DELIVER",
+  relayed: "SEND",
+  "relayed-no-dsn": "SEND",
+  deferred: "FAIL",
+  failed: "FAIL",
+} as const;
 
 const EXPIRED = { status: "4.4.7", text: "Message expired" };
 
@@ -72,15 +81,12 @@ export function settleAttempt(
 export function settleFailed(
   item: QueueItem,
   failed: readonly DsnRecipient[],
-  source: TrackingEvent["source"],
+  source: TrackingStep["source"],
 ): Omit<Settlement, "keep"> {
   const events = failed.map(({ recipient, status, text }) => ({
-    ...ofMessage(item.message),
-    event: "FAIL" as const,
-    source,
+    of: ofMessage(item.message),
     recipients: [formatAddress(recipient.address)],
-    status,
-    text,
+    step: { event: "FAIL" as const, source, status, text },
   }));
   return { dsns: wantedDsns(item, [dsn("failed", failed)]), events };
 }
@@ -151,19 +157,19 @@ function delayDue(item: QueueItem, { delayNotificationMs }: SettleSettings, now:
 }
 
 function attemptEvent(item: QueueItem, outcome: RecipientOutcome, expired: boolean): TrackingEvent {
-  const base = {
-    ...ofMessage(item.message),
-    source: "SMTP" as const,
+  const isDeferred = outcome.result === "deferred" && !expired;
+  return {
+    of: ofMessage(item.message),
     recipients: [formatAddress(outcome.recipient.address)],
-    connector: item.nextHop?.connector ?? "",
-    nextHop: item.nextHop?.key ?? "",
-    status: outcome.status,
-    text: outcome.text,
-    remoteMta: outcome.remoteMta,
+    step: {
+      source: "SMTP",
+      connector: item.nextHop?.connector ?? "",
+      nextHop: item.nextHop?.key ?? "",
+      status: outcome.status,
+      text: outcome.text,
+      remoteMta: outcome.remoteMta,
+      event: isDeferred ? "DEFER" : ATTEMPT_EVENTS[outcome.result],
+      attempts: isDeferred ? item.attempts + 1 : undefined,
+    },
   };
-  if (outcome.result === "delivered") return { ...base, event: "DELIVER" };
-  if (outcome.result === "deferred" && !expired)
-    return { ...base, event: "DEFER", attempts: item.attempts + 1 };
-  if (outcome.result === "failed" || outcome.result === "deferred") return { ...base, event: "FAIL" };
-  return { ...base, event: "SEND" };
 }

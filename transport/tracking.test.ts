@@ -4,17 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { systemClock } from "../lib/clock.ts";
-import { openTracking, type TrackingEvent } from "./tracking.ts";
+import { type MessageFacts, openTracking, type TrackingEvent } from "./tracking.ts";
 
 const EVENTS = 3000;
 
 function event(writer: string, n: number): TrackingEvent {
-  const words = {
-    messageId: "",
-    sender: "",
-    recipients: Array.from({ length: 20 }, (_, at) => `ann${at}@x.example`),
-  };
-  return { event: "RECEIVE", source: "SMTP", id: `${writer}${n}`, networkMessageId: writer, ...words };
+  const recipients = Array.from({ length: 20 }, (_, at) => `ann${at}@x.example`);
+  const of = { id: `${writer}${n}`, networkMessageId: writer, messageId: "", sender: "", recipients };
+  return { of, step: { event: "RECEIVE", source: "SMTP" } };
 }
 
 test("two that write a megabyte each at the same moment tear no line of one another", async () => {
@@ -29,7 +26,7 @@ test("two that write a megabyte each at the same moment tear no line of one anot
   const lines = readdirSync(folder).flatMap((name) =>
     readFileSync(join(folder, name), "utf8").trimEnd().split("\n"),
   );
-  const ids = lines.map((line) => (JSON.parse(line) as TrackingEvent).id);
+  const ids = lines.map((line) => (JSON.parse(line) as MessageFacts).id);
   expect(new Set(ids).size).toBe(EVENTS * 2 * 5);
   expect(ids).toHaveLength(EVENTS * 2 * 5);
   rmSync(state, { recursive: true });

@@ -10,6 +10,7 @@ import { mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../lib/clock.ts";
 import { createIsoTime } from "../lib/iso-time.ts";
+import { Lines } from "../lib/lines.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
 import { fieldValue } from "../mail/header.ts";
 import type { Message } from "../mail/message.ts";
@@ -33,18 +34,31 @@ export type TrackingEventId =
   | "SUPPRESSED"
   | "POISONMESSAGE";
 
-export interface TrackingEvent {
-  readonly event: TrackingEventId;
-  /** SMTP, ROUTING, AGENT, DSN, QUEUE, ADMIN. */
-  readonly source: "SMTP" | "ROUTING" | "AGENT" | "DSN" | "QUEUE" | "ADMIN";
+/** The fields every event of a message has. */
+export interface MessageFacts {
   readonly id: string;
   readonly networkMessageId: string;
   /** Message-ID field. */
   readonly messageId: string;
   readonly sender: string;
   readonly recipients: readonly string[];
+}
+
+/** What happened. */
+export interface TrackingStep {
+  readonly event: TrackingEventId;
+  /** SMTP, ROUTING, AGENT, DSN, QUEUE, ADMIN. */
+  readonly source: "SMTP" | "ROUTING" | "AGENT" | "DSN" | "QUEUE" | "ADMIN";
   /** Anything else that explains the event: connector, client, nextHop, status, text, rule, reference ... */
   readonly [detail: string]: unknown;
+}
+
+/** One line: the message's fields, then those of the step. */
+export interface TrackingEvent {
+  readonly of: MessageFacts;
+  /** Whom the event is about, where those are not the message's recipients. */
+  readonly recipients?: readonly string[] | undefined;
+  readonly step: TrackingStep;
 }
 
 export interface Tracking {
@@ -52,15 +66,21 @@ export interface Tracking {
   close(): Promise<void>;
 }
 
+/** The message asked about last: its events come one after the other. */
+let latest: { readonly message: Message; readonly facts: MessageFacts } | undefined;
+
 /** The fields every event of a message has. */
-export function ofMessage(message: Message) {
-  return {
+export function ofMessage(message: Message): MessageFacts {
+  if (latest?.message === message) return latest.facts;
+  const facts = {
     id: message.id,
     networkMessageId: message.networkMessageId,
     messageId: messageIdOf(message.header),
     sender: formatPath(message.envelope.sender),
     recipients: message.envelope.recipients.map((recipient) => formatAddress(recipient.address)),
   };
+  latest = { message, facts };
+  return facts;
 }
 
 /** The first Message-ID field; asked for at every event, so by length first. */
@@ -73,22 +93,24 @@ const RETENTION_DAYS = 30;
 const FLUSH_MS = 100;
 /** Events that may wait for a disk that hangs; further ones are not traced. */
 const MAX_WAITING = 100_000;
+const LINE_END = Buffer.from("\n");
 
 /** Opens the tracking log below `stateDirectory`. */
 export async function openTracking(stateDirectory: string, clock: Clock): Promise<Tracking> {
   const folder = join(stateDirectory, "tracking");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   let day = "";
-  let lines: string[] = [];
+  const lines = new Lines();
   let timer: NodeJS.Timeout | undefined;
   let writing: Promise<void> = Promise.resolve();
   let isTorn = false;
   const timeOf = createIsoTime();
+  const format = createFormat();
 
-  const write = async (text: string) => {
+  const write = async (octets: Buffer) => {
     const today = new Date(clock.now()).toISOString().slice(0, 10);
     // What a full disk took half of must not spoil the next line.
-    isTorn = !(await append(folder, `${today}.jsonl`, isTorn ? `\n${text}` : text));
+    isTorn = !(await append(folder, `${today}.jsonl`, isTorn ? Buffer.concat([LINE_END, octets]) : octets));
     if (today === day) return;
     day = today;
     await removeOld(folder, clock.now());
@@ -96,16 +118,17 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   const flush = () => {
     timer = undefined;
     writing = writing.then(async () => {
-      const text = lines.join("");
-      lines = [];
-      if (text !== "") await write(text);
+      if (lines.count === 0) return;
+      const octets = lines.take();
+      await write(octets);
+      lines.giveBack(octets);
     });
     return writing;
   };
   return {
     track(event) {
-      if (lines.length >= MAX_WAITING) return;
-      lines.push(`{"time":"${timeOf(clock.now())}",${JSON.stringify(event).slice(1)}\n`);
+      if (lines.count >= MAX_WAITING) return;
+      lines.add(`{"time":"${timeOf(clock.now())}",${format(event)}}\n`);
       timer ??= setTimeout(() => void flush(), FLUSH_MS);
     },
     close() {
@@ -115,14 +138,35 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   };
 }
 
+/** Makes a function from events to JSON without its braces; what an event has in common with the one before is not written anew. */
+function createFormat(): (event: TrackingEvent) => string {
+  let facts: MessageFacts | undefined;
+  let factsText = "";
+  let recipients: readonly string[] | undefined;
+  let recipientsText = "";
+  return (event) => {
+    if (event.of !== facts) {
+      const { id, networkMessageId, messageId, sender } = event.of;
+      factsText = JSON.stringify({ id, networkMessageId, messageId, sender }).slice(1, -1);
+      facts = event.of;
+    }
+    const about = event.recipients ?? event.of.recipients;
+    if (about !== recipients) {
+      recipientsText = JSON.stringify(about);
+      recipients = about;
+    }
+    return `${factsText},"recipients":${recipientsText},${JSON.stringify(event.step).slice(1, -1)}`;
+  };
+}
+
 /** Opened anew each time, so that a folder or file that somebody removed is there again. False: not written whole. */
-async function append(folder: string, name: string, text: string): Promise<boolean> {
+async function append(folder: string, name: string, octets: Buffer): Promise<boolean> {
   const path = join(folder, name);
   try {
-    return await appendAtOnce(path, text).catch(async (error: NodeJS.ErrnoException) => {
+    return await appendAtOnce(path, octets).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      return await appendAtOnce(path, text);
+      return await appendAtOnce(path, octets);
     });
   } catch {
     // A full disk must not stop mail: the trace is what gives way.
@@ -131,8 +175,7 @@ async function append(folder: string, name: string, text: string): Promise<boole
 }
 
 /** One write(2), which puts it behind all others whole: workers write to the same file. (appendFile makes pieces of it.) */
-async function appendAtOnce(path: string, text: string): Promise<boolean> {
-  const octets = Buffer.from(text);
+async function appendAtOnce(path: string, octets: Buffer): Promise<boolean> {
   const file = await open(path, "a", 0o600);
   try {
     return (await file.write(octets)).bytesWritten === octets.length;
