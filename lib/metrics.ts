@@ -1,6 +1,7 @@
 /** Prometheus metrics of the transport, in one place so that names and labels are found at a glance. */
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { createQuickCounter } from "./quick-counter.ts";
+import { createQuickHistogram } from "./quick-histogram.ts";
 
 const SECONDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -16,7 +17,7 @@ export function createMetrics() {
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name: `postroom_${name}`, help, labelNames, registers });
   const histogram = (name: string, help: string, labelNames: string[] = []) =>
-    new Histogram({ name: `postroom_${name}`, help, labelNames, registers, buckets: SECONDS });
+    createQuickHistogram({ name: `postroom_${name}`, help, labelNames, registers, buckets: SECONDS });
   const reloads = counter("reloads_total", "Configuration changes by outcome", ["outcome"]);
   // There from the start: a rise from nothing is none to Prometheus.
   for (const outcome of ["applied", "refused", "failed"]) reloads.inc({ outcome }, 0);

@@ -5,10 +5,11 @@
  * @module
  */
 import { Counter, type Registry } from "prom-client";
+import { createLabelSeries, type Labels } from "./label-series.ts";
 
 export interface QuickCounter {
   /** `labels` names each of the counter's labels. */
-  inc(labels: Readonly<Record<string, string>>, by?: number): void;
+  inc(labels: Labels, by?: number): void;
 }
 
 export interface QuickCounterOptions {
@@ -20,17 +21,13 @@ export interface QuickCounterOptions {
 
 /** One combination of label values. */
 interface Series {
-  readonly labels: Readonly<Record<string, string>>;
+  readonly labels: Labels;
   /** What the library has not heard of. */
   fresh: number;
 }
 
-/** By the value of one label after another. */
-type Branch = Map<string, Branch | Series>;
-
 export function createQuickCounter({ name, help, labelNames, registers }: QuickCounterOptions): QuickCounter {
   const all: Series[] = [];
-  const root: Branch = new Map();
   const counter = new Counter({
     ...{ name, help, labelNames: [...labelNames], registers },
     collect() {
@@ -40,31 +37,16 @@ export function createQuickCounter({ name, help, labelNames, registers }: QuickC
       }
     },
   });
-  const begin = (labels: Readonly<Record<string, string>>): Series => {
+  const seriesOf = createLabelSeries(labelNames, (labels): Series => {
     // Shows the series at once, and throws for a label that is none of the counter's.
     counter.inc(labels, 0);
     const series = { labels: { ...labels }, fresh: 0 };
     all.push(series);
     return series;
-  };
+  });
   return {
     inc(labels, by = 1) {
-      let branch = root;
-      const depth = labelNames.length - 1;
-      for (let at = 0; at < depth; at++) branch = descend(branch, labels[labelNames[at] ?? ""] ?? "");
-      const last = labels[labelNames[depth] ?? ""] ?? "";
-      const known = branch.get(last);
-      const series = known === undefined || known instanceof Map ? begin(labels) : known;
-      if (known === undefined) branch.set(last, series);
-      series.fresh += by;
+      seriesOf(labels).fresh += by;
     },
   };
-}
-
-function descend(branch: Branch, value: string): Branch {
-  const known = branch.get(value);
-  if (known instanceof Map) return known;
-  const next: Branch = new Map();
-  branch.set(value, next);
-  return next;
 }

@@ -9,7 +9,7 @@ export function onAgentTrace(metrics: Metrics, tracking: Tracking): (trace: Agen
   return (trace) => {
     const { agent, event, verdict, durationMs } = trace;
     metrics.agentRuns.inc({ agent, event, verdict: verdict?.action ?? "pass" });
-    metrics.agentSeconds.observe({ agent, event }, durationMs / 1000);
+    metrics.agentSeconds.observe(durationMs / 1000, { agent, event });
     if (verdict === undefined) return;
     const said =
       "reply" in verdict
