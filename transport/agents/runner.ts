@@ -32,8 +32,12 @@ interface Subject {
 
 interface Run {
   readonly event: AgentEvent;
+  /** The agents that take it. */
+  readonly steps: readonly AgentStep[];
   readonly subject: Subject;
   readonly call: (handlers: AgentHandlers) => Result;
+  /** When the agent at work was asked: one reading of the clock is the end of an agent and the start of the next. */
+  startedAt: number;
 }
 
 const FAILED: Verdict = {
@@ -65,24 +69,29 @@ export class AgentRunner {
 
   inSession(event: AgentEvent, session: SmtpSession, call: Run["call"]): Result {
     const steps = this.steps(event);
-    return steps.length === 0 ? undefined : this.#run(steps, { event, subject: ofSession(session), call });
+    if (steps.length === 0) return undefined;
+    return this.#run({ event, steps, subject: ofSession(session, ""), call, startedAt: 0 });
   }
 
   inTransaction(event: AgentEvent, mail: AgentTransaction, call: Run["call"]): Result {
     const steps = this.steps(event);
     if (steps.length === 0) return undefined;
-    return this.#run(steps, { event, subject: ofSession(mail.session, mail.networkMessageId), call });
+    const subject = ofSession(mail.session, mail.networkMessageId);
+    return this.#run({ event, steps, subject, call, startedAt: 0 });
   }
 
   inCategorizer(event: AgentEvent, message: Message, call: Run["call"]): Result {
     const steps = this.steps(event);
-    return steps.length === 0 ? undefined : this.#run(steps, { event, subject: ofMessage(message), call });
+    if (steps.length === 0) return undefined;
+    return this.#run({ event, steps, subject: ofMessage(message), call, startedAt: 0 });
   }
 
   /** Events without an answer. A failure is logged; the other agents still hear of it. */
   tell(event: AgentEvent, session: SmtpSession, call: (handlers: AgentHandlers) => void): void {
-    const subject = ofSession(session);
-    for (const step of this.steps(event)) {
+    const steps = this.steps(event);
+    if (steps.length === 0) return;
+    const subject = ofSession(session, "");
+    for (const step of steps) {
       // The end of a session is told to all: an agent may have counted it before the client proved to be internal.
       if (event === "onReject" ? this.#skips(step, subject) : this.#isDisabled(step, subject)) continue;
       const fault = (cause: unknown) => this.#log(step, { event, subject }, cause);
@@ -95,39 +104,38 @@ export class AgentRunner {
     }
   }
 
-  /** Synchronous until an agent answers with a promise or a delay. */
-  #run(steps: readonly AgentStep[], run: Run): Result {
-    for (const [index, step] of steps.entries()) {
-      if (this.#skips(step, run.subject)) continue;
-      const startedAt = this.#options.clock.now();
-      const answer = this.#ask(step, run, startedAt);
+  /** From one of the agents on. Synchronous until an agent answers with a promise or a delay. */
+  #run(run: Run, from = 0): Result {
+    const { steps, subject } = run;
+    run.startedAt = this.#options.clock.now();
+    for (let at = from; at < steps.length; at++) {
+      const step = steps[at];
+      if (step === undefined || this.#skips(step, subject)) continue;
+      const answer = this.#ask(step, run);
       if (answer === undefined) continue;
-      if (isPromise(answer) || delayOf(answer) > 0) return this.#wait(answer, steps.slice(index + 1), run);
+      if (isPromise(answer) || delayOf(answer) > 0) return this.#wait(answer, run, at + 1);
       if (answer.action !== "tarpit") return answer;
     }
     return undefined;
   }
 
-  #ask(step: AgentStep, run: Run, startedAt: number): Result {
+  #ask(step: AgentStep, run: Run): Result {
     try {
       const answer = run.call(step.handlers);
-      if (isPromise(answer)) return this.#settle(answer, step, run, startedAt);
-      return this.#report(step, run, { verdict: checked(answer), startedAt, failed: false });
+      return isPromise(answer) ? this.#settle(answer, step, run) : this.#report(step, run, checked(answer));
     } catch (cause) {
-      this.#log(step, run, cause);
-      return this.#report(step, run, { verdict: FAILED, startedAt, failed: true });
+      return this.#failed(step, run, cause);
     }
   }
 
-  async #settle(pending: Promise<Verdict>, step: AgentStep, run: Run, startedAt: number): Promise<Verdict> {
+  async #settle(pending: Promise<Verdict>, step: AgentStep, run: Run): Promise<Verdict> {
     try {
       // Most promises wait for no I/O: a timer is armed only for those that outlive this turn of the event loop.
-      const early = await Promise.race([pending, this.#turn.over()]);
-      const verdict = checked(early === TURN_OVER ? await this.#inTime(pending) : early);
-      return this.#report(step, run, { verdict, startedAt, failed: false });
+      const early = await this.#turn.within(pending);
+      const verdict = early === TURN_OVER ? await this.#inTime(pending) : early;
+      return this.#report(step, run, checked(verdict));
     } catch (cause) {
-      this.#log(step, run, cause);
-      return this.#report(step, run, { verdict: FAILED, startedAt, failed: true });
+      return this.#failed(step, run, cause);
     }
   }
 
@@ -144,11 +152,12 @@ export class AgentRunner {
     }
   }
 
-  async #wait(answer: Result, rest: readonly AgentStep[], run: Run): Promise<Verdict> {
+  /** Goes on with the agents from `next` on, when the answer lets it. */
+  async #wait(answer: Result, run: Run, next: number): Promise<Verdict> {
     const verdict = await answer;
     const delayMs = delayOf(verdict);
     if (delayMs > 0) await this.#options.clock.sleep(delayMs);
-    return verdict === undefined || verdict.action === "tarpit" ? this.#run(rest, run) : verdict;
+    return verdict === undefined || verdict.action === "tarpit" ? this.#run(run, next) : verdict;
   }
 
   #skips(step: AgentStep, subject: Subject): boolean {
@@ -174,16 +183,24 @@ export class AgentRunner {
     });
   }
 
-  #report(
-    { agent }: AgentStep,
-    { event, subject }: Run,
-    { verdict, startedAt, failed }: { verdict: Verdict; startedAt: number; failed: boolean },
-  ): Verdict {
-    const durationMs = this.#options.clock.now() - startedAt;
-    const { sessionId, messageId, networkMessageId } = subject;
-    const { name } = agent;
-    const ids = { sessionId, messageId, networkMessageId };
-    this.#options.trace?.({ agent: name, event, verdict, durationMs, failed, ...ids });
+  #failed(step: AgentStep, run: Run, cause: unknown): Verdict {
+    this.#log(step, run, cause);
+    return this.#report(step, run, FAILED, true);
+  }
+
+  #report({ agent }: AgentStep, run: Run, verdict: Verdict, failed = false): Verdict {
+    const { event, subject, startedAt } = run;
+    run.startedAt = this.#options.clock.now();
+    this.#options.trace?.({
+      agent: agent.name,
+      event,
+      verdict,
+      durationMs: run.startedAt - startedAt,
+      sessionId: subject.sessionId,
+      messageId: subject.messageId,
+      networkMessageId: subject.networkMessageId,
+      failed,
+    });
     return verdict;
   }
 
@@ -202,16 +219,28 @@ export class AgentRunner {
   }
 }
 
-function ofSession(session: SmtpSession, networkMessageId = ""): Subject {
-  const { connector, clientAddress, internal, id } = session;
-  const ids = { sessionId: id, messageId: "", networkMessageId };
-  return { connector, clientAddress, internal, ...ids, trusted: undefined };
+function ofSession(session: SmtpSession, networkMessageId: string): Subject {
+  return {
+    connector: session.connector,
+    clientAddress: session.clientAddress,
+    internal: session.internal,
+    sessionId: session.id,
+    messageId: "",
+    networkMessageId,
+    trusted: undefined,
+  };
 }
 
 function ofMessage({ id, networkMessageId, origin }: Message): Subject {
-  const { connector, clientAddress, internal } = origin;
-  const ids = { sessionId: "", messageId: id, networkMessageId };
-  return { connector, clientAddress, internal, ...ids, trusted: undefined };
+  return {
+    connector: origin.connector,
+    clientAddress: origin.clientAddress,
+    internal: origin.internal,
+    sessionId: "",
+    messageId: id,
+    networkMessageId,
+    trusted: undefined,
+  };
 }
 
 function delayOf(verdict: Verdict): number {
