@@ -15,7 +15,8 @@ export function has8Bit(octets: Uint8Array): boolean {
 export function hasBinary(octets: Uint8Array): boolean {
   let lineStart = 0;
   for (let at = 0; at < octets.length; at++) {
-    const octet = octets[at];
+    const octet = octets[at] as number;
+    if (octet > CR) continue;
     if (octet === 0 || (octet === LF && octets[at - 1] !== CR)) return true;
     if (octet === CR && octets[at + 1] !== LF) return true;
     if (octet !== LF) continue;

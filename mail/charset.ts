@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 
 const decoders = new Map<string, TextDecoder | undefined>();
+const EMPTY = Buffer.alloc(0);
 const singleByteTables = new Map<string, ReadonlyMap<number, number>>();
 
 /** The WHATWG name of a charset, or undefined when it is not known. "utf-8*en" (RFC 2231 §5) is utf-8. */
@@ -107,12 +108,14 @@ function decodeUnlabelled(octets: Uint8Array): string {
 }
 
 function unlabelledStream(): CharsetStream {
-  let held = Buffer.alloc(0);
+  let held: Buffer = EMPTY;
   const decode = (octets: Uint8Array, last: boolean) => {
-    const buffer = Buffer.concat([held, octets]);
+    const own = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
+    const buffer = held.length === 0 ? own : Buffer.concat([held, own]);
     const end = last ? buffer.length : buffer.length - cutLength(buffer);
-    held = buffer.subarray(end);
-    const sure = buffer.subarray(0, end);
+    // A copy: the caller may reuse its octets.
+    held = end === buffer.length ? EMPTY : Buffer.from(buffer.subarray(end));
+    const sure = end === buffer.length ? buffer : buffer.subarray(0, end);
     return isUtf8(sure) ? sure.toString() : mixedText(sure);
   };
   return { decode: (octets) => decode(octets, false), end: () => decode(new Uint8Array(0), true) };

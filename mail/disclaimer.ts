@@ -43,7 +43,7 @@ export function applyDisclaimer(
   if (tree === undefined) return { kind: "unchangeable", reason: "the message is too complex" };
   const found = textNodes(tree);
   if ("reason" in found) return { kind: "unchangeable", reason: found.reason };
-  const complete = completed(edit);
+  const complete = completedOnce(edit);
   const edited = found.nodes.map((node) => ({ node, part: editPart(node, nodeBody(node, body), complete) }));
   if (edited.some(({ part }) => part === "unknown encoding")) {
     return { kind: "unchangeable", reason: "the transfer encoding is unknown" };
@@ -81,12 +81,36 @@ function isShownText({ entity: { contentType, fields } }: MimeNode): boolean {
   return contentType === "text/plain" || contentType === "text/html";
 }
 
+/** A disclaimer as it is put in. */
+interface Completed extends Disclaimer {
+  /** By which it is known again, in a plain part and in one of HTML. */
+  readonly inPlain: OwnWords;
+  readonly inHtml: OwnWords;
+}
+
+interface OwnWords {
+  readonly all: string;
+  readonly longest: string;
+}
+
+/** A rule's disclaimer is the same object for every message. */
+const completions = new WeakMap<Disclaimer, Completed>();
+
+function completedOnce(edit: Disclaimer): Completed {
+  const known = completions.get(edit);
+  if (known !== undefined) return known;
+  const complete = completed(edit);
+  completions.set(edit, complete);
+  return complete;
+}
+
 /** Both forms of the text, with CRLF. */
-function completed({ text, html, location }: Disclaimer): Disclaimer {
+function completed({ text, html, location }: Disclaimer): Completed {
   const plain = text !== "" ? text : htmlToText(html).trim();
   const markup = html !== "" ? html : escapeHtml(text).replace(/\r?\n/g, "<br>\r\n");
   const lines = (value: string) => value.replace(/\r\n|\r|\n/g, "\r\n");
-  return { text: trimLines(lines(plain)), html: lines(markup).trim(), location };
+  const own = { text: trimLines(lines(plain)), html: lines(markup).trim(), location };
+  return { ...own, inPlain: ownWords(own.text), inHtml: ownWords(htmlToText(own.html)) };
 }
 
 // In flowed text a space at the end of a line would join it to the next (RFC 3676 §4.1).
@@ -100,11 +124,13 @@ function trimLines(text: string): string {
 function editPart(
   node: MimeNode,
   raw: Uint8Array,
-  edit: Disclaimer,
+  edit: Completed,
 ): Content | "present" | "unknown encoding" {
   const { fields, header, contentType } = node.entity;
   if (!/^(?:7bit|8bit|binary|base64|quoted-printable)$/.test(fields.encoding)) return "unknown encoding";
-  const content = Buffer.from(decodeTransfer(raw, fields.encoding));
+  const isPlain = fields.encoding !== "base64" && fields.encoding !== "quoted-printable";
+  const octets = isPlain ? raw : decodeTransfer(raw, fields.encoding);
+  const content = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   const isHtml = contentType === "text/html";
   if (isPresent(decodeCharset(content, fields.charset), isHtml, edit)) return "present";
   const added = isHtml ? edit.html : flowed(edit.text, fields.format);
@@ -173,9 +199,18 @@ function asciiHtml(html: string, charset: string | undefined): Uint8Array | unde
   return encodeCharset(ascii, charset);
 }
 
-function isPresent(text: string, isHtml: boolean, edit: Disclaimer): boolean {
-  const own = words(isHtml ? htmlToText(edit.html) : edit.text);
-  return own !== "" && words(isHtml ? htmlToText(text) : text).includes(own);
+function isPresent(content: string, isHtml: boolean, edit: Completed): boolean {
+  const { all, longest } = isHtml ? edit.inHtml : edit.inPlain;
+  if (all === "") return false;
+  const text = isHtml ? htmlToText(content) : content;
+  // words() changes what is between words only, so that each of them must stand in the text.
+  return text.includes(longest) && words(text).includes(all);
+}
+
+function ownWords(text: string): OwnWords {
+  const all = words(text);
+  const longest = all.split(" ").reduce((best, word) => (word.length > best.length ? word : best), "");
+  return { all, longest };
 }
 
 /** Words only: quoting marks and line breaks differ when a message comes back. */

@@ -41,12 +41,15 @@ export function formatHeader(header: readonly HeaderField[]): string {
 /** Unfolded latin1 values of all fields of that name, in order, trimmed. */
 export function headerValues(header: readonly HeaderField[], name: string): string[] {
   const wanted = name.toLowerCase();
-  return header.filter((field) => isNamed(field, wanted)).map(fieldValue);
+  const values: string[] = [];
+  for (const field of header) if (isNamed(field, wanted)) values.push(fieldValue(field));
+  return values;
 }
 
 /** Unfolded, trimmed latin1 value of one field (RFC 5322 §2.2.3). */
 export function fieldValue({ raw }: HeaderField): string {
-  return trimWhiteSpace(raw.slice(raw.indexOf(":") + 1).replace(/\r\n(?=[ \t])/g, ""));
+  const value = trimWhiteSpace(raw.slice(raw.indexOf(":") + 1));
+  return value.includes("\r\n") ? value.replace(/\r\n(?=[ \t])/g, "") : value;
 }
 
 /**
@@ -91,10 +94,16 @@ export function removeFields(header: readonly HeaderField[], name: string): Head
 /** Replaces all fields of that name by one, where the first of them stood, else at the end. */
 export function setField(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
   const wanted = field.name.toLowerCase();
-  const at = header.findIndex((other) => isNamed(other, wanted));
-  if (at < 0) return addLast(header, field);
-  const rest = header.filter((other, index) => index === at || !isNamed(other, wanted));
-  return rest.map((other) => (isNamed(other, wanted) ? field : other));
+  const fields: HeaderField[] = [];
+  let isPlaced = false;
+  for (const other of header) {
+    const isReplaced = isNamed(other, wanted);
+    if (!isReplaced) fields.push(other);
+    else if (!isPlaced) fields.push(field);
+    isPlaced ||= isReplaced;
+  }
+  if (!isPlaced) fields.push(field);
+  return fields;
 }
 
 /** Where the field that begins at `start` ends: behind the first line end that no white space follows (RFC 5322 §2.2.3). */

@@ -36,7 +36,8 @@ const MAX_BOUNDARIES = 4;
 const MAX_PARAMETERS = 200;
 
 export function contentFields(fields: readonly HeaderField[]): ContentFields {
-  const header = fields.filter(({ name }) => /^content-/i.test(name));
+  const header = fields.filter(isContentField);
+  if (header.length === 0) return NO_FIELDS;
   const types = headerValues(header, "content-type").map((value) => parseParameters(value));
   const dispositions = headerValues(header, "content-disposition").map((value) => parseParameters(value));
   // Several Content-Type fields: the one that holds more parts is the one to fear.
@@ -52,6 +53,20 @@ export function contentFields(fields: readonly HeaderField[]): ContentFields {
     disposition: dispositions[0]?.value,
     fileNames: [...new Set(named.flat().filter((name) => name.length > 0))],
   };
+}
+
+const NO_FIELDS: ContentFields = {
+  type: undefined,
+  boundaries: [],
+  charset: undefined,
+  format: undefined,
+  encoding: "7bit",
+  disposition: undefined,
+  fileNames: [],
+};
+
+function isContentField({ name }: HeaderField): boolean {
+  return name.length > "content-".length && /^content-/i.test(name);
 }
 
 /** The first token of a structured value and its parameters; extended forms (RFC 2231 §3, §4) before plain ones. */

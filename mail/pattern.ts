@@ -63,7 +63,8 @@ function explainFault(source: string, cause: unknown): string {
 function matchedText(regexp: RE2JS, text: string): string {
   for (let start = 0; start < text.length || start === 0; start += WINDOW - OVERLAP) {
     const window = text.length <= WINDOW ? text : text.slice(start, start + WINDOW);
-    if (!regexp.test(window)) continue;
+    // Of a short text it is known already.
+    if (window !== text && !regexp.test(window)) continue;
     const matcher = regexp.matcher(window);
     return matcher.find() ? capEvidence(matcher.group() ?? "") : "";
   }

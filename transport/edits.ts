@@ -41,7 +41,7 @@ function editHeader(
 ): readonly HeaderField[] {
   switch (edit.kind) {
     case "setHeader":
-      return setField(header, makeField(edit.name, encodeHeaderText(edit.value)));
+      return setField(header, fieldOf(edit));
     case "removeHeader":
       return removeFields(header, edit.name);
     case "prependSubject":
@@ -49,6 +49,17 @@ function editHeader(
     case "addAddress":
       return addAddressTo(header, edit.field, edit.address);
   }
+}
+
+/** A rule's edit is the same object for every message. */
+const fields = new WeakMap<ContentEdit, HeaderField>();
+
+function fieldOf(edit: Extract<ContentEdit, { kind: "setHeader" }>): HeaderField {
+  const known = fields.get(edit);
+  if (known !== undefined) return known;
+  const field = makeField(edit.name, encodeHeaderText(edit.value));
+  fields.set(edit, field);
+  return field;
 }
 
 async function disclaim(

@@ -29,7 +29,10 @@ type ActionFactories = {
 // The type makes the compiler name an action of the schema that nobody built.
 const FACTORIES: ActionFactories = {
   removeHeader: (names) => (copy) => names.reduce(removeHeader, copy),
-  setHeader: (fields) => (copy) => fields.reduce(setHeader, copy),
+  setHeader: (fields) => {
+    const setters = fields.map(setHeader);
+    return (copy) => setters.reduce((state, set) => set(state), copy);
+  },
   prependSubject: (text) => (copy) =>
     editHeader(copy, { kind: "prependSubject", text }, prependSubject(copy.header, text)),
   applyHtmlDisclaimer: disclaimer,
@@ -92,9 +95,14 @@ function removeHeader(copy: WorkingCopy, name: string): WorkingCopy {
   return editHeader(copy, { kind: "removeHeader", name }, removeFields(copy.header, name));
 }
 
-function setHeader(copy: WorkingCopy, { name, value }: { name: string; value: string }): WorkingCopy {
-  const header = setField(copy.header, makeField(name, encodeHeaderText(value)));
-  return withEdit(copy, { kind: "setHeader", name, value }, header);
+/** The edit is the same object each time; the field is made when the rule first runs. */
+function setHeader({ name, value }: { name: string; value: string }): (copy: WorkingCopy) => WorkingCopy {
+  const edit: ContentEdit = { kind: "setHeader", name, value };
+  let field: HeaderField | undefined;
+  return (copy) => {
+    field ??= makeField(name, encodeHeaderText(value));
+    return withEdit(copy, edit, setField(copy.header, field));
+  };
 }
 
 /** No edit when the header stays as it is: the text or address stands there already. */
@@ -106,7 +114,8 @@ function editHeader(copy: WorkingCopy, edit: ContentEdit, header: readonly Heade
 
 function disclaimer(value: NonNullable<Actions["applyHtmlDisclaimer"]>): Action {
   const { html, location, fallbackAction, text = textOf(html) } = value;
-  return (copy) => withEdit(copy, { kind: "disclaimer", text, html, location, fallbackAction });
+  const edit: ContentEdit = { kind: "disclaimer", text, html, location, fallbackAction };
+  return (copy) => withEdit(copy, edit);
 }
 
 function textOf(html: string): string {

@@ -8,12 +8,14 @@ import { foldText } from "./fold.ts";
 
 /** Longer texts are rare: room for them is not kept. */
 const MAX_KEPT = 1 << 18;
+/** Scans that read a little beyond the end find room there. */
+const LOOK_AHEAD = 4;
 const SPACE = 0x20;
 const ASCII = 0x80;
 const encoder = new TextEncoder();
 
 /** Lower case; all white space is a space. */
-const FOLDED = Uint8Array.from({ length: ASCII }, (_, code) => {
+const FOLDED = Uint8Array.from({ length: 2 * ASCII }, (_, code) => {
   const char = String.fromCharCode(code);
   return /\s/.test(char) ? SPACE : char.toLowerCase().charCodeAt(0);
 });
@@ -37,7 +39,7 @@ export class FoldedCodes {
     let length = 0;
     let before = 0;
     for (let at = 0; at < size; at++) {
-      const code = FOLDED[octets[at] ?? 0] ?? 0;
+      const code = FOLDED[octets[at] as number] as number;
       if (code === SPACE && before === SPACE) continue;
       codes[length++] = code;
       before = code;
@@ -53,10 +55,10 @@ export class FoldedCodes {
   }
 
   #makeRoom(length: number): void {
-    const isTooSmall = this.codes.length < length;
+    const isTooSmall = this.codes.length < length + LOOK_AHEAD;
     const isTooLarge = this.codes.length > MAX_KEPT && length <= MAX_KEPT;
     if (!isTooSmall && !isTooLarge) return;
-    const size = Math.max(length, 4096);
+    const size = Math.max(length, 8192) + LOOK_AHEAD;
     this.codes = new Uint16Array(size);
     this.#octets = new Uint8Array(size);
   }

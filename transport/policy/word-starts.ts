@@ -26,7 +26,7 @@ export class WordStarts {
     this.#known[hash >>> 5] = (this.#known[hash >>> 5] ?? 0) | (1 << (hash & 31));
   }
 
-  /** The first place of [from, length) in the codes of a text; `length`: there is none. */
+  /** The first place of [from, length) in the codes of a text; `length`: there is none. There is room behind `length`. */
   next(codes: Uint16Array, from: number, length: number): number {
     const known = this.#known;
     const short = this.#short;
@@ -34,9 +34,9 @@ export class WordStarts {
     let at = from;
     let hash = hashOf(codes[at] ?? 0, codes[at + 1] ?? 0, codes[at + 2] ?? 0);
     for (; at < end; at++) {
-      if ((((known[hash >>> 5] ?? 0) >>> (hash & 31)) & 1) === 1) return at;
-      if (short !== undefined && short[codes[at] ?? 0] === 1) return at;
-      hash = ((hash << SHIFT) ^ (codes[at + 3] ?? 0)) & MASK;
+      if ((((known[hash >>> 5] as number) >>> (hash & 31)) & 1) === 1) return at;
+      if (short !== undefined && short[codes[at] as number] === 1) return at;
+      hash = ((hash << SHIFT) ^ (codes[at + 3] as number)) & MASK;
     }
     return short === undefined ? length : nextShort(short, codes, at, length);
   }
