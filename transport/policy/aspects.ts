@@ -36,6 +36,32 @@ export function aspectOfField(name: string): number {
   return 1 << (FIRST_SHARED + ((hash >>> 0) % (ASPECTS - FIRST_SHARED)));
 }
 
+/** Names as senders wrote them: few differ, and no more are remembered. */
+const MAX_KNOWN = 2000;
+const MAX_KNOWN_LENGTH = 64;
+const known = new Map<string, number>();
+
+/** The fields of that name, as written. */
+export function aspectOfName(name: string): number {
+  const remembered = known.get(name);
+  if (remembered !== undefined) return remembered;
+  const aspect = aspectOfField(name.toLowerCase());
+  if (known.size < MAX_KNOWN && name.length <= MAX_KNOWN_LENGTH) known.set(ownCopy(name), aspect);
+  return aspect;
+}
+
+/** A name is cut out of a header block, which it would keep in memory. */
+function ownCopy(name: string): string {
+  return Buffer.from(name).toString();
+}
+
+/** Of all fields of a header block. */
+export function aspectsOfHeader(header: readonly HeaderField[]): number {
+  let aspects = 0;
+  for (const { name } of header) aspects |= aspectOfName(name);
+  return aspects;
+}
+
 /** How one header block became another: what both begin or end with is the same, field by field. */
 export interface HeaderChange {
   readonly aspects: number;
@@ -58,5 +84,5 @@ export function compareHeaders(before: readonly HeaderField[], after: readonly H
 }
 
 function aspectsOf(fields: readonly HeaderField[]): number {
-  return fields.reduce((all, { name }) => all | HEADER | aspectOfField(name.toLowerCase()), 0);
+  return fields.length === 0 ? 0 : HEADER | aspectsOfHeader(fields);
 }

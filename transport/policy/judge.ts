@@ -46,12 +46,12 @@ export function judgeRule(
   explain: boolean,
 ): Judgement {
   if (recipients.length === 0) return NO_JUDGEMENT;
-  const trial = createTrial(view, recipients, explain);
-  let holds = trial.all(rule.conditions);
+  const trial: Trial = { view, recipients, explain, results: [] };
+  let holds = tryAll(trial, rule.conditions);
   if (rule.anyOf !== undefined && (explain || !isAll(holds, 0))) {
-    holds = combine(holds, trial.any(rule.anyOf), Math.min);
+    holds = combine(holds, tryAny(trial, rule.anyOf), Math.min);
   }
-  const released = explain || !isAll(holds, 0) ? trial.any(rule.exceptions) : 0;
+  const released = explain || !isAll(holds, 0) ? tryAny(trial, rule.exceptions) : 0;
   return summarize(recipients, holds, released, trial.results);
 }
 
@@ -118,47 +118,52 @@ function outcomeOf(
   return excepted.length > 0 ? "excepted" : "not-matched";
 }
 
-/** Runs predicates and keeps what each of them said. */
-function createTrial(view: MessageView, recipients: readonly Recipient[], explain: boolean) {
-  const results: PredicateResult[] = [];
+/** One rule at work. */
+interface Trial {
+  readonly view: MessageView;
+  readonly recipients: readonly Recipient[];
+  readonly explain: boolean;
+  /** What each predicate said. */
+  readonly results: PredicateResult[];
+}
+
+function tryAny(trial: Trial, groups: readonly (readonly Predicate[])[]): Levels {
+  let levels: Levels = 0;
+  for (const group of groups) {
+    levels = combine(levels, tryAll(trial, group), Math.max);
+    if (!trial.explain && isAll(levels, 2)) break;
+  }
+  return levels;
+}
+
+function tryAll(trial: Trial, predicates: readonly Predicate[]): Levels {
+  let levels: Levels = 2;
+  for (const predicate of predicates) {
+    levels = combine(levels, tryOne(trial, predicate), Math.min);
+    if (!trial.explain && isAll(levels, 0)) break;
+  }
+  return levels;
+}
+
+function tryOne({ view, recipients, results }: Trial, predicate: Predicate): Levels {
   const [first, second] = recipients;
-  const tryOne = (predicate: Predicate): Levels => {
-    if (first === undefined) return 0;
-    const { name, perRecipient } = predicate;
-    if (perRecipient && second !== undefined) {
-      return recordAll(
-        name,
-        recipients.map((recipient) => predicate.test(view, recipient)),
-      );
-    }
-    const { result, evidence } = predicate.test(view, first);
-    results.push({ predicate: name, result, evidence });
-    return LEVEL[result];
-  };
-  const recordAll = (name: string, verdicts: readonly Verdict[]): Uint8Array => {
-    const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
-    const best = levels.reduce((a, b) => Math.max(a, b), 0);
-    const deciding = verdicts.find(({ result }) => LEVEL[result] === best);
-    results.push({ predicate: name, result: RESULTS[best] ?? "no", evidence: deciding?.evidence ?? "" });
-    return levels;
-  };
-  const all = (predicates: readonly Predicate[]): Levels => {
-    let levels: Levels = 2;
-    for (const predicate of predicates) {
-      levels = combine(levels, tryOne(predicate), Math.min);
-      if (!explain && isAll(levels, 0)) break;
-    }
-    return levels;
-  };
-  const any = (groups: readonly (readonly Predicate[])[]): Levels => {
-    let levels: Levels = 0;
-    for (const group of groups) {
-      levels = combine(levels, all(group), Math.max);
-      if (!explain && isAll(levels, 2)) break;
-    }
-    return levels;
-  };
-  return { results, all, any };
+  if (first === undefined) return 0;
+  const { name, perRecipient } = predicate;
+  if (perRecipient && second !== undefined) {
+    const verdicts = recipients.map((recipient) => predicate.test(view, recipient));
+    return recordAll(results, name, verdicts);
+  }
+  const { result, evidence } = predicate.test(view, first);
+  results.push({ predicate: name, result, evidence });
+  return LEVEL[result];
+}
+
+function recordAll(results: PredicateResult[], name: string, verdicts: readonly Verdict[]): Uint8Array {
+  const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
+  const best = levels.reduce((a, b) => Math.max(a, b), 0);
+  const deciding = verdicts.find(({ result }) => LEVEL[result] === best);
+  results.push({ predicate: name, result: RESULTS[best] ?? "no", evidence: deciding?.evidence ?? "" });
+  return levels;
 }
 
 function levelAt(levels: Levels, index: number): number {

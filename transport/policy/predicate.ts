@@ -8,7 +8,7 @@
  * @module
  */
 import type { Recipient } from "../../mail/message.ts";
-import type { MessageView } from "./view.ts";
+import type { Fact, MessageView } from "./view.ts";
 
 export type Result = "yes" | "no" | "unknown";
 
@@ -78,13 +78,17 @@ export function unknown(evidence: string): Verdict {
   return { result: "unknown", evidence };
 }
 
-export function complete(values: Iterable<string>): FacetValues {
-  return { values: new Set(values), complete: true };
+export function complete(values: readonly string[]): FacetValues {
+  return values.length === 0 ? NONE : { values: new Set(values), complete: true };
 }
 
 /** The facet's values of this view, worked out once. */
 export function facetValues(facet: Facet, view: MessageView): FacetValues {
-  return view.memo(facet.name, () => facet.values(view));
+  return facetFact(facet, view).value;
+}
+
+export function facetFact(facet: Facet, view: MessageView): Fact<FacetValues> {
+  return view.fact(facet.name, () => facet.values(view));
 }
 
 /** Holds when the message, or the recipient, has one of the keys. */
@@ -131,7 +135,11 @@ export function reaches(name: string, measure: Measure, minimum: number): Predic
 
 /** The measure of this view, worked out once. */
 export function measured(measure: Measure, view: MessageView): Measured {
-  return view.memo(measure.name, () => measure.measure(view));
+  return measureFact(measure, view).value;
+}
+
+export function measureFact(measure: Measure, view: MessageView): Fact<Measured> {
+  return view.fact(measure.name, () => measure.measure(view));
 }
 
 /** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */

@@ -2,6 +2,7 @@
 import { type Address, addressKey } from "../../mail/address.ts";
 import { domainAndParents } from "../../mail/domain.ts";
 import type { Recipient } from "../../mail/message.ts";
+import type { DomainTable } from "../../snapshot/domain-table.ts";
 import { addressKeys, domainKeys, type Factories } from "./factory.ts";
 import { complete, type Facet, hasValue, type Measure, reaches } from "./predicate.ts";
 import { containsWords, matchesPatterns, type TextSource } from "./text-source.ts";
@@ -30,15 +31,20 @@ export const recipientPredicates = {
 function recipientFacet(
   name: string,
   rank: number,
-  valuesOf: (address: Address, view: MessageView) => readonly string[],
+  valuesOf: (address: Address, domains: DomainTable) => readonly string[],
 ): Facet {
+  const ofEach = `${name}:each`;
   return {
     name,
     rank,
     needsMime: false,
-    values: (view) => complete(view.allRecipients.flatMap(({ address }) => valuesOf(address, view))),
-    valuesOf: ({ address }, view) =>
-      view.memo(`${name}:${addressKey(address)}`, () => new Set(valuesOf(address, view))),
+    values: (view) => complete(view.allRecipients.flatMap(({ address }) => valuesOf(address, view.domains))),
+    valuesOf(recipient, view) {
+      const known = view.memo(ofEach, () => new Map<Recipient, ReadonlySet<string>>());
+      const values = known.get(recipient) ?? new Set(valuesOf(recipient.address, view.domains));
+      known.set(recipient, values);
+      return values;
+    },
   };
 }
 
@@ -46,7 +52,7 @@ const recipientAddress = recipientFacet("recipientAddress", 1, (address) => [add
 
 const recipientDomain = recipientFacet("recipientDomain", 2, ({ domain }) => domainAndParents(domain));
 
-const recipientScope = recipientFacet("recipientScope", 9, ({ domain }, { domains }) => [
+const recipientScope = recipientFacet("recipientScope", 9, ({ domain }, domains) => [
   domains.isInside(domain) ? "InOrganization" : "NotInOrganization",
 ]);
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type Facet, facetValues, type IndexKey, type Measure, measured } from "./predicate.ts";
+import { type Facet, facetFact, type IndexKey, type Measure, measureFact } from "./predicate.ts";
 import type { MessageView } from "./view.ts";
 
 export interface RuleIndex {
@@ -41,9 +41,8 @@ interface MeasureIndex {
 
 /** A facet or a measure that rules stand under. */
 interface Part {
-  /** Names what it found in a view among the view's facts. */
-  readonly fact: string;
-  collect(view: MessageView, ids: number[]): void;
+  /** Gives the aspects of the view that what it found was worked out from. */
+  collect(view: MessageView, ids: number[]): number;
 }
 
 export function createRuleIndex(): RuleIndex {
@@ -66,17 +65,16 @@ export function createRuleIndex(): RuleIndex {
 function createSearch(parts: readonly Part[], always: readonly number[]): CandidateSearch {
   const searched = new Set<MessageView>();
   /** Aspects that each part was ever worked out from. */
-  const aspects = new Array<number>(parts.length).fill(0);
+  const aspects = new Int32Array(parts.length);
   const collect = (view: MessageView, ids: number[]) => {
     if (searched.has(view)) return;
     searched.add(view);
     if (view.before === undefined) for (const id of always) ids.push(id);
     else collect(view.before, ids);
-    for (const [place, part] of parts.entries()) {
-      const of = aspects[place] ?? 0;
+    for (let place = 0; place < aspects.length; place++) {
+      const of = aspects[place] as number;
       if (view.before !== undefined && (of & view.changed) === 0) continue;
-      part.collect(view, ids);
-      aspects[place] = of | view.aspectsOf(part.fact);
+      aspects[place] = of | (parts[place]?.collect(view, ids) ?? 0);
     }
   };
   return {
@@ -97,7 +95,7 @@ function addFacet(
   let index = facets.get(facet.name);
   if (index === undefined) {
     const made: FacetIndex = { facet, byKey: new Map(), all: [] };
-    parts.push({ fact: facet.name, collect: (view, ids) => collectFacet(made, view, ids) });
+    parts.push({ collect: (view, ids) => collectFacet(made, view, ids) });
     facets.set(facet.name, made);
     index = made;
   }
@@ -119,7 +117,7 @@ function addMeasure(
   let index = measures.get(measure.name);
   if (index === undefined) {
     const made: MeasureIndex = { measure, entries: [], sorted: true };
-    parts.push({ fact: measure.name, collect: (view, ids) => collectMeasure(made, view, ids) });
+    parts.push({ collect: (view, ids) => collectMeasure(made, view, ids) });
     measures.set(measure.name, made);
     index = made;
   }
@@ -127,28 +125,34 @@ function addMeasure(
   index.sorted = false;
 }
 
-function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, ids: number[]): void {
+function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, ids: number[]): number {
   const added = view.before === undefined ? undefined : facet.addedValues?.(view);
-  const { values, complete } =
-    added === undefined ? facetValues(facet, view) : { values: added, complete: true };
-  if (complete) collectValues(byKey, values, ids);
-  else for (const id of all) ids.push(id);
+  if (added !== undefined) {
+    collectValues(byKey, added, ids);
+    return 0;
+  }
+  const { value, of } = facetFact(facet, view);
+  if (!value.complete) for (const id of all) ids.push(id);
+  else if (value.values.size > 0) collectValues(byKey, value.values, ids);
+  return of;
 }
 
 function collectValues(byKey: FacetIndex["byKey"], values: Iterable<string>, ids: number[]): void {
   for (const value of values) {
     const found = byKey.get(value);
     if (typeof found === "number") ids.push(found);
-    else for (const id of found ?? []) ids.push(id);
+    else if (found !== undefined) for (const id of found) ids.push(id);
   }
 }
 
-function collectMeasure(index: MeasureIndex, view: MessageView, ids: number[]): void {
-  const { value, complete } = measured(index.measure, view);
+function collectMeasure(index: MeasureIndex, view: MessageView, ids: number[]): number {
+  const { value: found, of } = measureFact(index.measure, view);
+  const { value, complete } = found;
   if (!index.sorted) index.entries.sort((a, b) => a.minimum - b.minimum);
   index.sorted = true;
   for (const { minimum, id } of index.entries) {
-    if (complete && (value === undefined || value < minimum)) return;
+    if (complete && (value === undefined || value < minimum)) break;
     ids.push(id);
   }
+  return of;
 }

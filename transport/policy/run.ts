@@ -63,9 +63,12 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   return {
     /** Places of rules that could hold for any copy as it is now, and that were not named before; perhaps repeated. */
     candidates(): number[] {
-      if (explain) return [];
-      const open = viewed.filter(({ copy }) => isOpen(copy));
-      return open.flatMap(({ view }) => placesOf(search.candidates(view), places));
+      const found: number[] = [];
+      if (explain) return found;
+      for (const { copy, view } of viewed) {
+        if (isOpen(copy)) addPlaces(search.candidates(view), places, found);
+      }
+      return found;
     },
     /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
     step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
@@ -87,13 +90,11 @@ function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
   };
 }
 
-function placesOf(ids: readonly number[], places: Int32Array): number[] {
-  const found: number[] = [];
+function addPlaces(ids: readonly number[], places: Int32Array, found: number[]): void {
   for (const id of ids) {
     const place = places[id] ?? NO_PLACE;
     if (place !== NO_PLACE) found.push(place);
   }
-  return found;
 }
 
 function mustWait({ entry }: CompiledRule, { outcome }: RuleTrace): boolean {
@@ -117,7 +118,7 @@ function firstViews(
 /** A view of before serves a copy whose state is still the same; a new one is made from that with most in common. */
 function nextViews(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): ViewedCopy[] {
   const views = before.map(({ view }) => view);
-  const allRecipients = sameRecipients(receivers(copies), views);
+  const allRecipients = receiversAfter(copies, before);
   return copies.map((copy) => {
     const { header, stamps } = copy;
     const state = { header, stamps, allRecipients };
@@ -135,11 +136,18 @@ function sameViews(before: readonly ViewedCopy[], after: readonly ViewedCopy[]):
 }
 
 /** The list of before when it holds the same, in any order. */
-function sameRecipients(fresh: readonly Recipient[], [view]: readonly MessageView[]): readonly Recipient[] {
-  const old = view?.allRecipients ?? [];
+function receiversAfter(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): readonly Recipient[] {
+  const old = before[0]?.view.allRecipients ?? [];
+  const isSame = copies.every((copy, at) => receiveAlike(copy, before[at]?.copy));
+  if (isSame && copies.length === before.length) return old;
+  const fresh = receivers(copies);
   if (fresh.length === old.length && fresh.every((recipient, index) => recipient === old[index])) return old;
   const known = new Set(old);
   return fresh.length === old.length && fresh.every((recipient) => known.has(recipient)) ? old : fresh;
+}
+
+function receiveAlike(copy: WorkingCopy, before: WorkingCopy | undefined): boolean {
+  return copy.recipients === before?.recipients && copy.fate.kind === before.fate.kind;
 }
 
 function judgeCopy(rule: CompiledRule, copy: WorkingCopy, view: MessageView, explain: boolean): Judgement {
@@ -197,26 +205,36 @@ interface OrderQueue {
   add(orders: readonly number[]): void;
 }
 
+/** More at once are sorted, fewer put in their places. */
+const FEW = 16;
+
 /** Ascending, each once. */
 function createOrderQueue(): OrderQueue {
-  const seen = new Set<number>();
+  /** Descending: the next one is the last. */
   let pending: number[] = [];
-  let at = 0;
   let last = -1;
   return {
     next() {
-      const order = pending[at];
-      at++;
+      const order = pending.pop();
       last = order ?? Number.POSITIVE_INFINITY;
       return order;
     },
     add(more) {
-      const fresh = more.filter((order) => order > last && !seen.has(order) && seen.add(order));
-      if (fresh.length === 0) return;
-      pending = [...pending.slice(at), ...fresh].sort((a, b) => a - b);
-      at = 0;
+      if (more.length <= FEW) {
+        for (const order of more) if (order > last) insertOnce(pending, order);
+        return;
+      }
+      const all = new Set([...pending, ...more.filter((order) => order > last)]);
+      pending = [...all].sort((a, b) => b - a);
     },
   };
+}
+
+function insertOnce(descending: number[], order: number): void {
+  let at = descending.length;
+  while (at > 0 && (descending[at - 1] as number) < order) at--;
+  if (at > 0 && descending[at - 1] === order) return;
+  descending.splice(at, 0, order);
 }
 
 function allOrders(size: number): OrderQueue {

@@ -8,6 +8,7 @@ import {
   hasValue,
   MIME_UNKNOWN,
   NO,
+  NONE,
   type Predicate,
   unknown,
   type Verdict,
@@ -57,6 +58,7 @@ export function matchesPatterns(
 ): Predicate {
   const patterns = sources.map((pattern) => context.compilePattern(pattern));
   const { textsOf } = source;
+  const key = factKey(source);
   return {
     name,
     cost: 8,
@@ -66,7 +68,7 @@ export function matchesPatterns(
     test(view, recipient): Verdict {
       const { texts, complete } =
         textsOf === undefined
-          ? sourceTexts(source, view)
+          ? sourceTexts(source, key, view)
           : { texts: textsOf(recipient, view), complete: true };
       let undecided = complete ? NO : unknown(MIME_UNKNOWN);
       for (const text of texts) {
@@ -110,9 +112,10 @@ function literalIndex(source: TextSource, patterns: readonly CompiledPattern[]):
 /** The words or literals, of all that rules look for, which the source holds. */
 function scanFacet(what: "words" | "literals", source: TextSource): Facet {
   const { textsOf } = source;
+  const key = factKey(source);
   const scanAll = (texts: readonly string[], view: MessageView): ReadonlySet<string> => {
     const [only, ...more] = texts;
-    if (only === undefined) return new Set();
+    if (only === undefined) return NONE.values;
     if (more.length === 0) return view.texts.scan(only)[what];
     return new Set(texts.flatMap((text) => [...view.texts.scan(text)[what]]));
   };
@@ -121,14 +124,19 @@ function scanFacet(what: "words" | "literals", source: TextSource): Facet {
     rank: 5,
     needsMime: source.needsMime,
     values(view: MessageView): FacetValues {
-      const { texts, complete } = sourceTexts(source, view);
-      return { values: scanAll(texts, view), complete };
+      const { texts, complete } = sourceTexts(source, key, view);
+      return texts.length === 0 && complete ? NONE : { values: scanAll(texts, view), complete };
     },
   };
   if (textsOf === undefined) return facet;
   return { ...facet, valuesOf: (recipient, view) => scanAll(textsOf(recipient, view), view) };
 }
 
-function sourceTexts(source: TextSource, view: MessageView): Texts {
-  return view.memo(`source:${source.name}`, () => source.texts(view));
+function factKey({ name }: TextSource): string {
+  return `source:${name}`;
+}
+
+/** `key`: factKey() of the source. */
+function sourceTexts(source: TextSource, key: string, view: MessageView): Texts {
+  return view.memo(key, () => source.texts(view));
 }

@@ -17,7 +17,8 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import {
   ALL_ASPECTS,
   ASPECTS,
-  aspectOfField,
+  aspectOfName,
+  aspectsOfHeader,
   compareHeaders,
   HEADER,
   type HeaderChange,
@@ -48,8 +49,8 @@ export interface MessageView extends ViewState {
   readonly addedFields: readonly HeaderField[];
   /** The value of `compute`, worked out once for each key; it must come from what this view gives alone. */
   memo<T>(key: object | string, compute: () => T): T;
-  /** Aspects that the value under that key was worked out from. */
-  aspectsOf(key: object | string): number;
+  /** As memo(), with the aspects that the value was worked out from. */
+  fact<T>(key: object | string, compute: () => T): Fact<T>;
   /** True when `state` is what this view shows. */
   shows(state: ViewState): boolean;
   /** The view of another state of the same message; facts are taken over where they hold. */
@@ -77,15 +78,30 @@ export function addressText(address: Address): string {
   return composeText(formatAddress(address));
 }
 
-interface Fact {
-  readonly value: unknown;
+export interface Fact<T> {
+  readonly value: T;
   /** Aspects that it was worked out from. */
   readonly of: number;
+}
+
+interface KnownFact extends Fact<unknown> {
   /** Of the view it was worked out for. */
   readonly versions: readonly number[];
   /** Under the same key, for another state. */
-  readonly older: Fact | undefined;
+  readonly older: KnownFact | undefined;
 }
+
+type Facts = Map<object | string, KnownFact>;
+
+/** Shared by all views of a message. Facts of a field have its name as their key. */
+interface AllFacts {
+  readonly named: Facts;
+  readonly texts: Facts;
+  readonly addresses: Facts;
+}
+
+const NO_TEXTS: readonly string[] = [];
+const NO_ADDRESSES: readonly Address[] = [];
 
 class View implements MessageView {
   readonly message: Message;
@@ -96,8 +112,9 @@ class View implements MessageView {
   readonly changed: number;
   readonly addedFields: readonly HeaderField[];
   readonly #state: ViewState;
-  /** Shared by all views of a message. */
-  readonly #facts: Map<object | string, Fact>;
+  readonly #facts: AllFacts;
+  /** Fields of other aspects are not in the header. */
+  readonly #present: number;
   /** Of each aspect, the number of the view that first had it so. */
   readonly #versions: readonly number[];
   readonly #count: { views: number };
@@ -114,7 +131,10 @@ class View implements MessageView {
     const { aspects, added } = compareStates(before === undefined ? undefined : before.#state, state);
     this.changed = aspects;
     this.addedFields = added;
-    this.#facts = before === undefined ? new Map() : before.#facts;
+    this.#facts =
+      before === undefined ? { named: new Map(), texts: new Map(), addresses: new Map() } : before.#facts;
+    const isSameHeader = before !== undefined && before.#state.header === state.header;
+    this.#present = isSameHeader ? before.#present : aspectsOfHeader(state.header);
     this.#count = before === undefined ? { views: 0 } : before.#count;
     const versions = before === undefined ? new Array<number>(ASPECTS).fill(0) : before.#versions.slice();
     const number = this.#count.views++;
@@ -149,37 +169,52 @@ class View implements MessageView {
   }
 
   memo<T>(key: object | string, compute: () => T): T {
-    const known = this.#find(key);
+    return this.#fact(this.#facts.named, key, compute).value;
+  }
+
+  fact<T>(key: object | string, compute: () => T): Fact<T> {
+    return this.#fact(this.#facts.named, key, compute);
+  }
+
+  headerTexts(name: string): readonly string[] {
+    if (this.#lacks(name)) return NO_TEXTS;
+    return this.#fact(this.#facts.texts, name, () =>
+      this.#values(name).map((value) => composeText(decodeHeaderText(value))),
+    ).value;
+  }
+
+  headerAddresses(name: string): readonly Address[] {
+    if (this.#lacks(name)) return NO_ADDRESSES;
+    return this.#fact(this.#facts.addresses, name, () => this.#values(name).flatMap(parseAddressList)).value;
+  }
+
+  #fact<T>(facts: Facts, key: object | string, compute: () => T): Fact<T> {
+    const last = facts.get(key);
+    const known = this.#find(last);
     if (known !== undefined) {
       this.#reading |= known.of;
       // The key names the computation, so what is stored under it has the computation's type.
-      return known.value as T;
+      return known as Fact<T>;
     }
     const outer = this.#reading;
     this.#reading = 0;
     const value = compute();
     const of = this.#reading;
-    this.#facts.set(key, { value, of, versions: this.#versions, older: this.#facts.get(key) });
+    const fact = { value, of, versions: this.#versions, older: last };
+    facts.set(key, fact);
     this.#reading = outer | of;
-    return value;
+    return fact;
   }
 
-  aspectsOf(key: object | string): number {
-    return this.#find(key)?.of ?? 0;
-  }
-
-  headerTexts(name: string): readonly string[] {
-    return this.memo(`text:${name}`, () =>
-      this.#values(name).map((value) => composeText(decodeHeaderText(value))),
-    );
-  }
-
-  headerAddresses(name: string): readonly Address[] {
-    return this.memo(`address:${name}`, () => this.#values(name).flatMap(parseAddressList));
+  /** True when it is plain that there is no field of that name. */
+  #lacks(name: string): boolean {
+    const aspect = aspectOfName(name);
+    this.#reading |= aspect;
+    return (this.#present & aspect) === 0;
   }
 
   #values(name: string): string[] {
-    this.#reading |= aspectOfField(name);
+    this.#reading |= aspectOfName(name);
     const values: string[] = [];
     for (const field of this.#state.header) {
       if (field.name.length === name.length && field.name.toLowerCase() === name)
@@ -188,14 +223,14 @@ class View implements MessageView {
     return values;
   }
 
-  #find(key: object | string): Fact | undefined {
-    for (let fact = this.#facts.get(key); fact !== undefined; fact = fact.older) {
+  #find(last: KnownFact | undefined): KnownFact | undefined {
+    for (let fact = last; fact !== undefined; fact = fact.older) {
       if (fact.versions === this.#versions || this.#holds(fact)) return fact;
     }
     return undefined;
   }
 
-  #holds({ of, versions }: Fact): boolean {
+  #holds({ of, versions }: KnownFact): boolean {
     for (let aspect = 0, rest = of; rest !== 0; aspect++, rest >>>= 1) {
       if ((rest & 1) === 1 && versions[aspect] !== this.#versions[aspect]) return false;
     }
