@@ -148,6 +148,7 @@ async function toChange(
       made.push(toItem(item, copy, { ...item.message, ...edited, id }, deps.clock.now()));
     }
   }
+  if (failed.length + plan.dsns.length === 0) return { plan, change: asChange(item, made, []) };
   const settled = settleFailed(item, failed, "ROUTING");
   const dsns: readonly DsnRequest[] = [...settled.dsns, ...wantedDsns(item, plan.dsns)];
   const bounces = await bounceItems(item, dsns, deps);

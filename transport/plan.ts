@@ -12,6 +12,7 @@ import { type Resolution, type Routing, resolveRecipients } from "./categorizer/
 import type { Pipeline } from "./pipeline.ts";
 import {
   dsnOf,
+  type Placed,
   type PlannedCopy,
   placeCopy,
   planned,
@@ -20,7 +21,7 @@ import {
   unjudged,
 } from "./placement.ts";
 import { addressesOf, resolveEvents, ruleEvents, transferEvent } from "./plan-events.ts";
-import type { PolicyDecision } from "./policy/mod.ts";
+import type { PolicyCopy, PolicyDecision } from "./policy/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import type { DsnRecipient, DsnRequest } from "./settle.ts";
 import { ofMessage, type TrackingEvent } from "./tracking.ts";
@@ -121,14 +122,14 @@ function createDraft(item: QueueItem, context: PlanContext) {
       const decision = judgeByRules(message, recipients, context);
       if (decision?.outcome === "defer")
         return add({ policy: decision, deferReason: decision.deferReason ?? "Rule not evaluated" });
-      const copies = decision?.copies ?? [unjudged(message, recipients)];
-      const parts = copies.map((copy) => placeCopy(message, copy, context));
+      const judged = decision?.copies ?? [unjudged(message, recipients)];
+      const { copies, failed, routings, events } = placeAll(message, judged, context);
       add({
         policy: decision,
-        copies: parts.flatMap((part) => part.copies),
-        failed: [...plan.failed, ...parts.flatMap((part) => part.failed)],
-        routings: parts.flatMap((part) => part.routings),
-        events: [...plan.events, ...ruleEvents(message, decision), ...parts.flatMap((part) => part.events)],
+        copies,
+        failed: [...plan.failed, ...failed],
+        routings,
+        events: [...plan.events, ...ruleEvents(message, decision), ...events],
         ruleHits:
           decision?.trace
             .filter((trace) => trace.outcome !== "not-matched")
@@ -136,6 +137,19 @@ function createDraft(item: QueueItem, context: PlanContext) {
         logTexts: decision?.logTexts ?? [],
       });
     },
+  };
+}
+
+/** Mostly there is one. */
+function placeAll(message: Message, judged: readonly PolicyCopy[], context: PlanContext): Placed {
+  const [first, ...others] = judged.map((copy) => placeCopy(message, copy, context));
+  if (first !== undefined && others.length === 0) return first;
+  const parts = first === undefined ? [] : [first, ...others];
+  return {
+    copies: parts.flatMap((part) => part.copies),
+    failed: parts.flatMap((part) => part.failed),
+    routings: parts.flatMap((part) => part.routings),
+    events: parts.flatMap((part) => part.events),
   };
 }
 

@@ -52,18 +52,19 @@ export function settleAttempt(
   settings: SettleSettings,
   now: number,
 ): Settlement {
-  const of = (...results: readonly RecipientOutcome["result"][]) =>
-    outcomes.filter((outcome) => results.includes(outcome.result));
+  const of = (result: RecipientOutcome["result"]) => outcomes.filter((outcome) => outcome.result === result);
   const deferred = of("deferred");
   const expired = now >= item.expiresAt;
   const failed = [...of("failed"), ...(expired ? deferred : [])];
   const kept = expired ? undefined : keepDeferred(item, deferred, settings, now);
   const delayed = kept !== undefined && delayDue(item, settings, now);
-  const attempted = (kind: DsnKind, tried: readonly RecipientOutcome[]) =>
-    dsn(
+  const attempted = (kind: DsnKind, tried: readonly RecipientOutcome[]) => {
+    if (tried.length === 0) return undefined;
+    return dsn(
       kind,
       tried.map((outcome) => ({ ...outcome, lastAttemptAt: now })),
     );
+  };
   const dsns = [
     attempted("failed", failed),
     attempted("delivered", of("delivered")),

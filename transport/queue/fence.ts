@@ -56,11 +56,10 @@ export class Fence {
 }
 
 /** Ids of all items that a change concerns. */
-export function idsOf({ insert = [], update = [], amend = [], remove = [] }: Change): string[] {
-  return [
-    ...insert.map(({ message }) => message.id),
-    ...update.map(({ message }) => message.id),
-    ...amend.map(({ id }) => id),
-    ...remove,
-  ];
+export function idsOf({ insert, update, amend, remove }: Change): string[] {
+  const ids = remove === undefined ? [] : [...remove];
+  for (const { message } of insert ?? []) ids.push(message.id);
+  for (const { message } of update ?? []) ids.push(message.id);
+  for (const { id } of amend ?? []) ids.push(id);
+  return ids;
 }

@@ -28,6 +28,7 @@ interface Entry {
 /** Postponed updates that a change took over; they wait again when it fails. */
 export type TakenOver = ReadonlyMap<string, Entry>;
 
+const NONE: TakenOver = new Map();
 const PAUSE_MS = 250;
 const PAUSE_AFTER_FAULT_MS = 5000;
 const MOST = 1000;
@@ -71,17 +72,18 @@ export class Postponed {
 
   /** A change of the same items is about to be applied: the change as it must be, and what it took over. */
   takeOver(change: Change): { change: Change; taken: TakenOver } {
+    if (this.#entries.size === 0) return { change, taken: NONE };
     const taken = new Map<string, Entry>();
-    if (this.#entries.size === 0) return { change, taken };
     const take = (id: string) => {
       const entry = this.#entries.get(id);
       if (entry === undefined) return;
       taken.set(id, entry);
       this.#entries.delete(id);
     };
-    const { update = [], amend = [], remove = [] } = change;
+    const { update = [], amend, remove = [] } = change;
     for (const { message } of update) take(message.id);
     for (const id of remove) take(id);
+    if (amend === undefined) return { change, taken };
     const amended = amend.filter(({ id }) => this.#entries.has(id));
     if (amended.length === 0) return { change, taken };
     const first = amended.flatMap(({ id }) => this.#entries.get(id)?.item ?? []);

@@ -39,6 +39,7 @@ export interface QueueParts {
 }
 
 const MEMORY_BOUND = 64 * 1024 * 1024;
+const NOTHING: ReadonlyMap<string, QueueItem> = new Map();
 
 export class QueueRoom implements Queue {
   readonly store: QueueStore;
@@ -138,7 +139,7 @@ export class QueueRoom implements Queue {
       return this.apply({ update: [item] });
     }
     this.#postponed.put(item, held);
-    this.#settle({ update: [item] });
+    this.#settleItem(item);
     return undefined;
   }
 
@@ -213,7 +214,8 @@ export class QueueRoom implements Queue {
     this.#parts.bodies.remove(files);
   }
 
-  #heldItems({ update = [] }: Change): ReadonlyMap<string, QueueItem> {
+  #heldItems({ update }: Change): ReadonlyMap<string, QueueItem> {
+    if (update === undefined) return NOTHING;
     const held = new Map<string, QueueItem>();
     for (const { message } of update) {
       const item = this.#heldItem(message.id);
@@ -236,22 +238,23 @@ export class QueueRoom implements Queue {
   }
 
   /** The change is on disk, or may wait: leases end, and what is due can be taken. */
-  #settle({ insert = [], update = [], remove = [] }: Change): void {
-    for (const item of [...insert, ...update]) {
-      const { id, body } = item.message;
-      this.#endLease(id);
-      if (item.queue === "Submission") this.#submission.add(id);
-      else this.#submission.delete(id);
-      this.#parts.bodies.claim(body);
-      this.#taking.offer(item);
-    }
-    for (const id of remove) {
-      this.#endLease(id);
-      this.#submission.delete(id);
-    }
+  #settle({ insert, update, remove }: Change): void {
+    for (const item of insert ?? []) this.#settleItem(item);
+    for (const item of update ?? []) this.#settleItem(item);
+    for (const id of remove ?? []) this.#leave(id);
   }
 
-  #endLease(id: string): void {
+  #settleItem(item: QueueItem): void {
+    const { id, body } = item.message;
+    this.#leave(id);
+    if (item.queue === "Submission") this.#submission.add(id);
+    this.#parts.bodies.claim(body);
+    this.#taking.offer(item);
+  }
+
+  /** It is where it was no more: in hand, in the submission queue. */
+  #leave(id: string): void {
+    this.#submission.delete(id);
     this.#taking.endLease(id);
     this.#meanwhile.suspended.delete(id);
     this.#releases.noteSettled(id);

@@ -107,7 +107,12 @@ export class Taking {
 
   /** Drops copies in memory; the groups they were in. */
   forget(ids: readonly string[]): readonly Place[] {
-    return ids.flatMap((id) => this.#handout.forget(id) ?? []);
+    const places: Place[] = [];
+    for (const id of ids) {
+      const group = this.#handout.forget(id);
+      if (group !== undefined) places.push(group);
+    }
+    return places;
   }
 
   lease(item: QueueItem): void {
