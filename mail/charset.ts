@@ -118,7 +118,10 @@ function unlabelledStream(): CharsetStream {
     const sure = end === buffer.length ? buffer : buffer.subarray(0, end);
     return isUtf8(sure) ? sure.toString() : mixedText(sure);
   };
-  return { decode: (octets) => decode(octets, false), end: () => decode(new Uint8Array(0), true) };
+  return {
+    decode: (octets) => decode(octets, false),
+    end: () => (held.length === 0 ? "" : decode(EMPTY, true)),
+  };
 }
 
 /** Octets at the end that may begin a character whose rest is still to come. */

@@ -47,6 +47,7 @@ interface Container {
 
 /** A header of one part: more is not kept, and the message is called too complex. */
 const MAX_HEADER = 256 * 1024;
+const NOTHING = Buffer.alloc(0);
 const LF = 0x0a;
 const CR = 0x0d;
 
@@ -57,7 +58,7 @@ export class StructureReader {
   #delimiters: ReadonlyMap<string, Delimiter> = new Map();
   #leaf: Entity | undefined;
   #state: "header" | "content" | "between" = "between";
-  #carry: Buffer = Buffer.alloc(0);
+  #carry: Buffer = NOTHING;
   /** Offset of the next octet that is not consumed. */
   #offset = 0;
   #atLineStart = true;
@@ -88,7 +89,7 @@ export class StructureReader {
     const buffer = this.#carry.length === 0 ? octets : Buffer.concat([this.#carry, octets]);
     const rest = this.#consume(buffer, false);
     // A copy: the caller may reuse its buffer.
-    this.#carry = Buffer.from(rest);
+    this.#carry = rest.length === 0 ? NOTHING : Buffer.from(rest);
   }
 
   end(): void {
@@ -139,6 +140,7 @@ export class StructureReader {
 
   /** Start of the next line that begins with "--", or may when more octets come; -1: none. */
   #candidate(buffer: Buffer, from: number): number {
+    if (this.#delimiters.size === 0) return -1;
     if (from < 0 && this.#atLineStart && "--".startsWith(buffer.toString("latin1", 0, 2))) return 0;
     return buffer.indexOf("\n--", Math.max(from, 0), "latin1") + 1 || -1;
   }

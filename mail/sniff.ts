@@ -7,8 +7,9 @@ const ISO_MARK_LENGTH = 5;
 
 /** Collects what sniffing needs from a stream of octets; nothing else is kept. */
 export class SniffWindow {
-  readonly #start = Buffer.alloc(SNIFF_WINDOW);
-  readonly #isoMark = Buffer.alloc(ISO_MARK_LENGTH);
+  readonly #start = Buffer.allocUnsafe(SNIFF_WINDOW);
+  /** Most parts end before it. */
+  #isoMark: Buffer | undefined;
   #size = 0;
 
   get size(): number {
@@ -17,12 +18,15 @@ export class SniffWindow {
 
   write(octets: Uint8Array): void {
     this.#copy(octets, this.#start, 0);
-    this.#copy(octets, this.#isoMark, ISO_MARK);
+    if (this.#size + octets.length > ISO_MARK) {
+      this.#isoMark ??= Buffer.alloc(ISO_MARK_LENGTH);
+      this.#copy(octets, this.#isoMark, ISO_MARK);
+    }
     this.#size += octets.length;
   }
 
   type(): string | undefined {
-    if (this.#isoMark.toString("latin1") === "CD001") return "application/x-iso9660-image";
+    if (this.#isoMark?.toString("latin1") === "CD001") return "application/x-iso9660-image";
     return sniffType(this.#start.subarray(0, Math.min(this.#size, SNIFF_WINDOW)));
   }
 

@@ -8,8 +8,6 @@ import { foldText } from "./fold.ts";
 
 /** Longer texts are rare: room for them is not kept. */
 const MAX_KEPT = 1 << 18;
-/** Scans that read a little beyond the end find room there. */
-const LOOK_AHEAD = 4;
 const SPACE = 0x20;
 const ASCII = 0x80;
 const encoder = new TextEncoder();
@@ -55,10 +53,10 @@ export class FoldedCodes {
   }
 
   #makeRoom(length: number): void {
-    const isTooSmall = this.codes.length < length + LOOK_AHEAD;
+    const isTooSmall = this.codes.length < length;
     const isTooLarge = this.codes.length > MAX_KEPT && length <= MAX_KEPT;
     if (!isTooSmall && !isTooLarge) return;
-    const size = Math.max(length, 8192) + LOOK_AHEAD;
+    const size = Math.max(length, 8192);
     this.codes = new Uint16Array(size);
     this.#octets = new Uint8Array(size);
   }

@@ -96,6 +96,24 @@ describe("createWordScan()", () => {
     );
   });
 
+  test("strings that are all long are found wherever they begin", () => {
+    const unit = fc.constantFrom("a", "b", "c");
+    const texts = fc.array(fc.string({ unit, minLength: 4, maxLength: 9 }), { minLength: 1, maxLength: 4 });
+    const parts = fc.array(fc.string({ unit, maxLength: 9 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(texts, parts, (list, around) => {
+        const text = around.map((part, index) => part + (list[index] ?? "")).join("");
+        const scan = createWordScan();
+        for (const [index, added] of list.entries()) {
+          scan.add(added);
+          const wanted = new Set(list.slice(0, index + 1).filter((one) => text.includes(one)));
+          expect(scan.scan(text).literals).toEqual(wanted);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test("suffixes of one long string are linked without end", () => {
     const list = Array.from({ length: 1024 }, (_, index) => `${"a".repeat(index)}b`);
     expect(scanFor(["a".repeat(1024), ...list]).scan(`${"a".repeat(1024)}b`).literals.size).toBe(1025);
