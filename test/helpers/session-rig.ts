@@ -104,7 +104,9 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
       };
       const services = makeServices(options, { messages, events, protocol, context });
       const { clock = systemClock } = options;
-      startSession(ours as Socket, endpoints, services, { clock, watch, implicitTls: false });
+      // The one thing that a session asks of its socket and streams lack.
+      const socket = Object.assign(ours, { setKeepAlive: () => ours }) as Duplex as Socket;
+      startSession(socket, endpoints, services, { clock, watch, implicitTls: false });
       return theirs;
     },
     async open() {

@@ -37,7 +37,6 @@ interface Gate {
 const EVERY = new Set(["", "0.0.0.0"]);
 /** Connections that the kernel keeps until we take them: a burst must not wait for its SYN to be sent again. */
 const backlog = 4096;
-const keepAliveInitialDelay = 60_000;
 /** The socket may not be made at all where IPv6 is off. */
 const NO_IPV6 = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL", "EINVAL"]);
 
@@ -131,12 +130,7 @@ export class Listeners {
   async #bind(host: string, port: number, how: { every: boolean; gate: Gate }): Promise<Server> {
     const { promise, resolve, reject } = Promise.withResolvers<Server>();
     // A client may close its sending side after QUIT and still wait for our replies.
-    const server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay,
-    });
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.once("error", reject);
     server.on("connection", (socket) => this.#arrive(socket, port, how.gate));
     server.listen({ host, port, backlog, ipv6Only: false, reusePort: this.#reusePort }, () => {

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { reply } from "../../mail/reply.ts";
 import type { Answer } from "../../mail/session.ts";
@@ -20,7 +22,29 @@ async function open(options: RigOptions = {}): Promise<{ client: Client; clock: 
 
 const ENVELOPE = "EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n";
 
+/** The kernel has a timer that asks the peer of this socket whether it is still there (proc_net_tcp(5): tr is 02). */
+function isKeptAlive({ localPort, remotePort }: Socket): boolean {
+  const hex = (port = 0) => port.toString(16).toUpperCase().padStart(4, "0");
+  const ends = `0100007F:${hex(localPort)} 0100007F:${hex(remotePort)}`;
+  const line = readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .find((candidate) => candidate.includes(ends));
+  return / 02:[0-9A-F]{8} /.test(line ?? "");
+}
+
 describe("time", () => {
+  test.skipIf(process.platform !== "linux")(
+    "the kernel asks after a client that stays for a second",
+    async () => {
+      const sockets: Socket[] = [];
+      const { client, clock } = await open({ onSocket: (socket) => sockets.push(socket) });
+      const [socket] = sockets;
+      await clock.advance(1000);
+      await eventually(() => socket !== undefined && isKeptAlive(socket));
+      expect(await client.say("NOOP")).toBe("250 2.0.0 OK");
+    },
+  );
+
   test("a silent client is told 421 4.4.2 after connectionInactivityTimeout, not before", async () => {
     const { client, clock } = await open({ connector: { connectionInactivityTimeoutMs: 300_000 } });
     await clock.advance(299_999);

@@ -151,10 +151,7 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
   octets(chunk: Buffer): Promise<void> | undefined {
     if (this.#isClosing) return undefined;
     try {
-      if (!this.#isGreeted) {
-        this.tooSoon();
-        return undefined;
-      }
+      if (!this.#isGreeted) return void this.tooSoon();
       this.work(chunk.length);
       const pending = this.#intake.takeAll(chunk);
       if (pending !== undefined) return this.#afterwards(pending);
@@ -286,6 +283,8 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
       if (now - this.#closedAt >= HALF_CLOSE_MS) this.#wire.destroy();
       return this.#closedAt + HALF_CLOSE_MS - now;
     }
+    // Most clients have left before they are looked at: for them it would be system calls for nothing.
+    this.#wire.keepAlive();
     const verdict = this.pace.judge(now, connector, this.inTransaction());
     if (verdict !== undefined) this.#cut(VERDICTS[verdict]);
     return this.pace.nextCheckMs(now, connector);

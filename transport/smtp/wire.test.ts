@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { reply } from "../../mail/reply.ts";
+import { type Reply, reply } from "../../mail/reply.ts";
 import { eventually } from "../../test/helpers/eventually.ts";
 import { openWire, type Wire } from "./wire.ts";
 
@@ -21,7 +21,8 @@ interface Ends {
   hold(): void;
 }
 
-async function open(): Promise<Ends> {
+/** `answer` is sent for each chunk. */
+async function open(answer?: Reply): Promise<Ends> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const accepted = once(server, "connection");
@@ -37,6 +38,7 @@ async function open(): Promise<Ends> {
     {
       octets(chunk) {
         events.push(chunk.toString("latin1"));
+        if (answer !== undefined) wire.send(answer);
         return gate.promise;
       },
       ended: () => void events.push("ended"),
@@ -101,6 +103,17 @@ describe("openWire()", () => {
     release();
     await eventually(() => events.includes("ended"));
     expect(events.join("").length).toBe(16 * 2 ** 20 + "ended".length);
+  });
+
+  test("a reply leaves at once although the octets behind its command wait", async () => {
+    const { wire, client, events, hold } = await open(OK);
+    const seen: string[] = [];
+    client.on("data", (chunk) => seen.push(chunk.toString()));
+    wire.open();
+    hold();
+    client.write("one");
+    await eventually(() => seen.join("") === "250 2.0.0 OK\r\n");
+    expect(events).toEqual(["one"]);
   });
 
   test("replies of one turn leave in one packet, in order", async () => {

@@ -39,6 +39,8 @@ export interface Wire {
   open(): void;
   /** Writes a reply; replies of one turn of the event loop leave together. */
   send(reply: Reply): void;
+  /** Has the kernel ask a silent client whether it is still there; from the second call on nothing happens. */
+  keepAlive(): void;
   /** Resolves when the client has taken enough of our replies; undefined: it has. */
   drained(): Promise<void> | undefined;
   /** True when octets have arrived behind those that octets() is working on. */
@@ -68,6 +70,8 @@ export function tlsFacts(socket: TLSSocket): NonNullable<SmtpSession["tls"]> {
   };
 }
 
+const KEEP_ALIVE_AFTER_MS = 60_000;
+
 class SocketWire implements Wire {
   #socket: Socket | TLSSocket;
   readonly #options: WireOptions;
@@ -77,6 +81,9 @@ class SocketWire implements Wire {
   /** Chunks behind the one at work. */
   #waiting: Buffer[] | undefined;
   #isBusy = false;
+  #isKeptAlive = false;
+  /** octets() is at work and has not returned: what it sends leaves when it has. */
+  #isCollecting = false;
   #hasEnded = false;
   #isUpgrading = false;
   #isClosing = false;
@@ -99,8 +106,13 @@ class SocketWire implements Wire {
     // While the handshake runs, the socket is the plaintext one: nothing may be written to it.
     if (this.#isUpgrading || this.#socket.destroyed || !this.#socket.writable) return;
     // Replies leave in one packet when one packet brought their commands (RFC 2920 §3.2).
-    if (this.#unsent === "") process.nextTick(flush, this);
+    if (this.#unsent === "" && !this.#isCollecting) process.nextTick(flush, this);
     this.#unsent += replyText(reply);
+  }
+
+  keepAlive(): void {
+    if (!this.#isKeptAlive) this.#socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS);
+    this.#isKeptAlive = true;
   }
 
   drained(): Promise<void> | undefined {
@@ -194,10 +206,21 @@ class SocketWire implements Wire {
   }
 
   #work(chunk: Buffer): void {
-    const pending = this.#events.octets(chunk);
+    const pending = this.#collect(chunk);
     if (pending === undefined) return;
     this.#isBusy = true;
     pending.then(() => this.#worked());
+  }
+
+  /** Replies that are ready when octets() returns leave then, without a turn of their own. */
+  #collect(chunk: Buffer): Promise<void> | undefined {
+    this.#isCollecting = true;
+    try {
+      return this.#events.octets(chunk);
+    } finally {
+      this.#isCollecting = false;
+      this.flush();
+    }
   }
 
   #worked(): void {
