@@ -41,6 +41,8 @@ function start(options: Partial<ReflectorOptions<string>> = {}) {
     log: silentLog,
     type: RESOURCES.TransportRule,
     random: () => 0,
+    // A clock that is in haste takes short deadlines for rests.
+    unheardMs: 150_000,
     transform: ({ value }) => String(value),
     onChange: ({ key, before = "-", now = "-" }) => told.push(`${key.slice(5)}: ${before} > ${now}`),
     ...options,
@@ -262,6 +264,29 @@ describe("watch", () => {
     const { reflector } = start({ clock: fastClock(100) });
     await eventually(() => reflector.get("mail/d"));
     expect(kube.watches[1]?.query.get("resourceVersion")).toBe("3");
+    expect(kube.lists).toBe(1);
+  });
+
+  test("one that was not heard since the list is given less time, twice as much each time", async () => {
+    kube = await serve(listed, (call, count) => {
+      if (count === 4) call.event("ADDED", object("c", 3));
+    });
+    const clock = fastClock(200);
+    const began = clock.now();
+    const times: number[] = [];
+    const http = kube.client({ clock });
+    const counting: typeof http = {
+      request: (call) => http.request(call),
+      watch(call) {
+        times.push(call.silenceMs);
+        return http.watch(call);
+      },
+      close: () => http.close(),
+    };
+    const { reflector } = start({ clock, http: counting, unheardMs: 20_000 });
+    await eventually(() => reflector.get("mail/c") && times.length >= 5);
+    expect(times.slice(0, 5)).toEqual([20_000, 40_000, 80_000, 150_000, 150_000]);
+    expect(clock.now() - began).toBeGreaterThan(140_000);
     expect(kube.lists).toBe(1);
   });
 

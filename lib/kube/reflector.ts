@@ -27,6 +27,8 @@ export interface ReflectorOptions<Item> extends StoreOptions<Item> {
   readonly pageSize?: number;
   /** Dice in [0, 1); default Math.random. */
   readonly random?: () => number;
+  /** A watch that was not heard since the list is opened anew after so long, then after twice as long; default 20 s. */
+  readonly unheardMs?: number;
 }
 
 const PAGE_TIMEOUT_MS = 60_000;
@@ -34,6 +36,11 @@ const PAGE_TIMEOUT_MS = 60_000;
 const WATCH_SECONDS = 290;
 /** Bookmarks come every minute, the first after two. A peer that is gone is found by TCP's own probes long before. */
 const SILENCE_MS = 150_000;
+/**
+ * After a list, until the watch was heard. A server that takes up a new definition may answer a watch and never tell it
+ * of anything; going on from the same place costs one call.
+ */
+const UNHEARD_MS = 20_000;
 /** Whoever asks for a longer rest is not the API server. */
 const LONGEST_ASKED_MS = 120_000;
 /** A watch that ends sooner was none. */
@@ -66,10 +73,12 @@ class RunningReflector<Item> implements Reflector<Item> {
   #pageSize: number;
   /** Where to watch from; undefined: list first. */
   #resourceVersion: string | undefined;
+  #silenceMs: number;
 
   constructor(options: ReflectorOptions<Item>) {
-    const { type, namespace, log, random = Math.random, pageSize = 500 } = options;
+    const { type, namespace, log, random = Math.random, pageSize = 500, unheardMs = UNHEARD_MS } = options;
     this.#options = options;
+    this.#silenceMs = unheardMs;
     this.#store = new ReflectorStore(options);
     this.#random = random;
     this.#listBackoff = new Backoff({ ...LIST_BACKOFF, random });
@@ -126,6 +135,7 @@ class RunningReflector<Item> implements Reflector<Item> {
     } catch (error) {
       if (!mayResume(error)) this.#resourceVersion = undefined;
       if (!isSilence(error)) throw error;
+      this.#silenceMs = Math.min(this.#silenceMs * 2, SILENCE_MS);
       this.#log.debug("watch was silent and is opened anew");
     }
   }
@@ -140,6 +150,7 @@ class RunningReflector<Item> implements Reflector<Item> {
     if (this.#stop.signal.aborted) return;
     this.#store.keepOnly(keys);
     this.#resourceVersion = page.metadata.resourceVersion;
+    this.#silenceMs = this.#options.unheardMs ?? UNHEARD_MS;
     this.#log.debug({ objects: this.#store.size }, "collection is listed");
     this.#isSynced = true;
     this.#synced.resolve();
@@ -176,7 +187,7 @@ class RunningReflector<Item> implements Reflector<Item> {
         labelSelector,
       },
       signal: this.#stop.signal,
-      silenceMs: SILENCE_MS,
+      silenceMs: this.#silenceMs,
     });
     for await (const event of events) {
       if (this.#stop.signal.aborted) return;
@@ -186,6 +197,7 @@ class RunningReflector<Item> implements Reflector<Item> {
 
   #take({ type, object }: WatchEvent): void {
     const { metadata } = object as KubeObject;
+    this.#silenceMs = SILENCE_MS;
     if (type === "DELETED") this.#store.remove(objectKey(metadata));
     else if (type !== "BOOKMARK") this.#store.put(object as KubeObject);
     this.#resourceVersion = metadata.resourceVersion ?? this.#resourceVersion;
