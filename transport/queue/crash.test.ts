@@ -109,6 +109,8 @@ describe("a process killed in the middle of commits", () => {
       await queue.apply({ insert: [queueItem({ id: "bad" }), queueItem({ id: "done" }), queueItem({ id: "good" })] });
       queue.mark("bad");
       queue.mark("done")();
+      // Forgotten at the end of the turn.
+      await new Promise((resolve) => setImmediate(resolve));
       say("ready");
       setInterval(() => {}, 1000);
     `);
