@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { systemClock } from "../lib/clock.ts";
+import { readTrackingLine, type TrackingRecord } from "../lib/tracking-line.ts";
 import { type OutputFormat, printRows } from "./table.ts";
 import { UsageError } from "./usage.ts";
 
@@ -13,18 +14,6 @@ interface TraceOptions {
   readonly recipient?: string;
   readonly since?: string;
   readonly output: OutputFormat;
-}
-
-interface Event {
-  readonly time: string;
-  readonly event: string;
-  readonly id: string;
-  readonly networkMessageId: string;
-  readonly messageId: string;
-  readonly sender: string;
-  readonly recipients: readonly string[];
-  readonly from?: string;
-  readonly [detail: string]: unknown;
 }
 
 export function addTrace(program: Command): void {
@@ -68,7 +57,7 @@ export function sinceTime(text: string, now: number): string {
   return new Date(time).toISOString();
 }
 
-function matches(event: Event, { messageId, sender, recipient }: TraceOptions): boolean {
+function matches(event: TrackingRecord, { messageId, sender, recipient }: TraceOptions): boolean {
   const same = (a: unknown, b: string) => String(a).toLowerCase() === b.toLowerCase();
   if (messageId !== undefined) {
     const ids = [event.id, event.networkMessageId, event.messageId];
@@ -79,7 +68,7 @@ function matches(event: Event, { messageId, sender, recipient }: TraceOptions): 
   return [...event.recipients, event.from].some((address) => same(address, recipient));
 }
 
-async function readEvents(state: string, since: string): Promise<Event[]> {
+async function readEvents(state: string, since: string): Promise<TrackingRecord[]> {
   const folder = join(state, "tracking");
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(".jsonl")).sort();
   if (names.length === 0)
@@ -89,16 +78,7 @@ async function readEvents(state: string, since: string): Promise<Event[]> {
       .filter((name) => name.slice(0, 10) >= since.slice(0, 10))
       .map((name) => readFile(join(folder, name), "utf8")),
   );
-  return texts.flatMap((text) => text.split("\n").flatMap(parseLine));
-}
-
-/** A line cut by a crash is skipped. */
-function parseLine(line: string): Event[] {
-  try {
-    return line === "" ? [] : [JSON.parse(line) as Event];
-  } catch {
-    return [];
-  }
+  return texts.flatMap((text) => text.split("\n").flatMap(readTrackingLine));
 }
 
 const SHOWN = [
@@ -121,7 +101,7 @@ const SHOWN = [
   "reason",
 ];
 
-function asRow(event: Event): Readonly<Record<string, unknown>> {
+function asRow(event: TrackingRecord): Readonly<Record<string, unknown>> {
   const detail = SHOWN.filter((key) => event[key] !== undefined && event[key] !== "").map(
     (key) => `${key}=${event[key]}`,
   );

@@ -6,9 +6,9 @@ describe("Lines", () => {
     const lines = new Lines();
     const added = Array.from({ length: 5000 }, (_, n) => `${n} Grüße \u{1f4e8} ${"x".repeat(n % 97)}\n`);
     for (const line of added) lines.add(line);
-    expect(lines.count).toBe(5000);
+    expect(lines.length).toBeGreaterThanOrEqual(added.join("").length);
     expect(lines.take().toString()).toBe(added.join(""));
-    expect(lines.count).toBe(0);
+    expect(lines.length).toBe(0);
     expect(lines.take()).toHaveLength(0);
   });
 

@@ -16,17 +16,15 @@ export class Lines {
   #text = "";
   #octets = Buffer.alloc(0);
   #used = 0;
-  #count = 0;
   #spare: Buffer<ArrayBuffer> | undefined;
 
-  /** Lines that were added since the last take(). */
-  get count(): number {
-    return this.#count;
+  /** Octets added since the last take(), near enough: what is not encoded yet counts its characters. */
+  get length(): number {
+    return this.#used + this.#text.length;
   }
 
   /** `line` brings its line end. */
   add(line: string): void {
-    this.#count += 1;
     this.#text += line;
     if (this.#text.length >= PIECE) this.#encode();
   }
@@ -38,7 +36,6 @@ export class Lines {
     this.#octets = this.#spare ?? Buffer.alloc(0);
     this.#spare = undefined;
     this.#used = 0;
-    this.#count = 0;
     return taken;
   }
 

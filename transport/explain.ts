@@ -21,7 +21,7 @@ import {
 } from "./explain-session.ts";
 import { buildPipeline } from "./pipeline.ts";
 import { type Plan, planMessage } from "./plan.ts";
-import { describePredicate } from "./plan-events.ts";
+import { describePredicate } from "./rule-text.ts";
 import { namedByLiteral } from "./smtp/mod.ts";
 import { submissionItem } from "./submission.ts";
 

@@ -3,7 +3,8 @@ import { formatAddress } from "../mail/address.ts";
 import type { Message, Recipient } from "../mail/message.ts";
 import type { Resolution } from "./categorizer/mod.ts";
 import type { PlannedCopy } from "./placement.ts";
-import type { PolicyCopy, PolicyDecision, PredicateResult } from "./policy/mod.ts";
+import type { PolicyCopy, PolicyDecision, RuleTrace } from "./policy/mod.ts";
+import { formatRules } from "./rule-text.ts";
 import { ofMessage, type TrackingEvent, type TrackingEventId } from "./tracking.ts";
 
 /** The recipients asked about last: the events of a message mostly have the same. */
@@ -23,6 +24,7 @@ export function addressesOf(recipients: readonly Recipient[]): readonly string[]
 }
 
 function haveSameItems(some: readonly unknown[], others: readonly unknown[]): boolean {
+  if (some === others) return true;
   return some.length === others.length && some.every((item, index) => item === others[index]);
 }
 
@@ -47,24 +49,19 @@ export function resolveEvents(message: Message, { steps }: Resolution): Tracking
   });
 }
 
+const RULES_RAN = { event: "AGENTINFO", source: "AGENT", agent: "Transport Rule Agent" } as const;
+
+/** One event for all rules that did something to the message, or none. */
 export function ruleEvents(message: Message, decision: PolicyDecision | undefined): TrackingEvent[] {
   const traces = decision?.trace.filter(({ outcome }) => outcome !== "not-matched" && outcome !== "inactive");
-  if (traces === undefined || traces.length === 0) return [];
-  const of = ofMessage(message);
-  return traces.map(({ rule, mode, outcome, actions, recipients, predicates }) => ({
-    of,
-    recipients: addressesOf(recipients),
-    step: {
-      event: "AGENTINFO",
-      source: "AGENT",
-      agent: "Transport Rule Agent",
-      rule,
-      mode,
-      outcome,
-      actions,
-      predicates: predicates.map(describePredicate),
-    },
-  }));
+  const [first, ...others] = traces ?? [];
+  if (traces === undefined || first === undefined) return [];
+  const recipients = others.every((trace) => haveSameItems(trace.recipients, first.recipients))
+    ? first.recipients
+    : [...new Set(traces.flatMap((trace) => trace.recipients))];
+  const isForAll = (trace: RuleTrace) => haveSameItems(trace.recipients, recipients);
+  const more = formatRules(traces, (trace) => (isForAll(trace) ? undefined : addressesOf(trace.recipients)));
+  return [{ of: ofMessage(message), recipients: addressesOf(recipients), step: RULES_RAN, more }];
 }
 
 export function transferEvent(message: Message, copy: PlannedCopy): TrackingEvent {
@@ -82,9 +79,4 @@ export function redirectEvent(message: Message, copy: PolicyCopy, added: Resolut
     recipients: addressesOf(added.recipients),
     step: { event: "REDIRECT", source: "ROUTING", from: addressesOf(copy.recipients).join(", ") },
   };
-}
-
-/** `subjectContainsWords: yes (invoice)`. */
-export function describePredicate({ predicate, result, evidence }: PredicateResult): string {
-  return `${predicate}: ${result}${evidence ? ` (${evidence})` : ""}`;
 }

@@ -14,6 +14,7 @@ import { Lines } from "../lib/lines.ts";
 import { formatAddress, formatPath } from "../mail/address.ts";
 import { fieldValue } from "../mail/header.ts";
 import type { Message } from "../mail/message.ts";
+import { createFormat } from "./tracking-text.ts";
 
 /** Exchange's event ids that this transport knows. */
 export type TrackingEventId =
@@ -59,6 +60,8 @@ export interface TrackingEvent {
   /** Whom the event is about, where those are not the message's recipients. */
   readonly recipients?: readonly string[] | undefined;
   readonly step: TrackingStep;
+  /** Further fields of the step, as JSON without its braces: of what is formatted more cheaply than it is listed. */
+  readonly more?: string;
 }
 
 export interface Tracking {
@@ -91,8 +94,8 @@ function messageIdOf(header: Message["header"]): string {
 
 const RETENTION_DAYS = 30;
 const FLUSH_MS = 100;
-/** Events that may wait for a disk that hangs; further ones are not traced. */
-const MAX_WAITING = 100_000;
+/** Octets that may wait for a disk that hangs; further events are not traced. */
+const MAX_WAITING = 64 * 1024 * 1024;
 const LINE_END = Buffer.from("\n");
 
 /** Opens the tracking log below `stateDirectory`. */
@@ -118,7 +121,7 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   const flush = () => {
     timer = undefined;
     writing = writing.then(async () => {
-      if (lines.count === 0) return;
+      if (lines.length === 0) return;
       const octets = lines.take();
       await write(octets);
       lines.giveBack(octets);
@@ -127,7 +130,7 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
   };
   return {
     track(event) {
-      if (lines.count >= MAX_WAITING) return;
+      if (lines.length >= MAX_WAITING) return;
       lines.add(`{"time":"${timeOf(clock.now())}",${format(event)}}\n`);
       timer ??= setTimeout(() => void flush(), FLUSH_MS);
     },
@@ -135,27 +138,6 @@ export async function openTracking(stateDirectory: string, clock: Clock): Promis
       clearTimeout(timer);
       return flush();
     },
-  };
-}
-
-/** Makes a function from events to JSON without its braces; what an event has in common with the one before is not written anew. */
-function createFormat(): (event: TrackingEvent) => string {
-  let facts: MessageFacts | undefined;
-  let factsText = "";
-  let recipients: readonly string[] | undefined;
-  let recipientsText = "";
-  return (event) => {
-    if (event.of !== facts) {
-      const { id, networkMessageId, messageId, sender } = event.of;
-      factsText = JSON.stringify({ id, networkMessageId, messageId, sender }).slice(1, -1);
-      facts = event.of;
-    }
-    const about = event.recipients ?? event.of.recipients;
-    if (about !== recipients) {
-      recipientsText = JSON.stringify(about);
-      recipients = about;
-    }
-    return `${factsText},"recipients":${recipientsText},${JSON.stringify(event.step).slice(1, -1)}`;
   };
 }
 

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import type { Clock } from "../../lib/clock.ts";
+import { readTrackingLine } from "../../lib/tracking-line.ts";
 import type { Agent } from "../../transport/agents/mod.ts";
 import type { DnsResolver } from "../../transport/delivery/mod.ts";
 import { startTransport, type Transport } from "../../transport/main.ts";
@@ -23,7 +24,7 @@ export interface TestTransport {
   change(file: string, text: string): Promise<void>;
   /** Contents of the .eml files in a drop folder. */
   dropped(directory: string): Promise<string[]>;
-  /** Tracking events so far. */
+  /** Tracking events so far, one for each rule. */
   events(): Promise<Readonly<Record<string, unknown>>[]>;
   /** Log lines so far, parsed. */
   readonly logs: readonly Readonly<Record<string, unknown>>[];
@@ -97,7 +98,7 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       const folder = join(state, "tracking");
       const names = (await readdir(folder).catch(() => [])).sort();
       const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
-      return texts.flatMap((text) => text.split("\n").filter(Boolean)).map((line) => JSON.parse(line));
+      return texts.flatMap((text) => text.split("\n").flatMap(readTrackingLine));
     },
     async restart({ workers } = {}) {
       await transport.stop(1000);
