@@ -9,7 +9,7 @@ import { run } from "../../test/helpers/run.ts";
 import { temporaryFolder } from "../processes.ts";
 import type { Case } from "./cases.ts";
 import { thisMachine } from "./machine.ts";
-import { type Effort, type Entrant, measureCase, runIn } from "./measure.ts";
+import { type Effort, type Entrant, measureCase } from "./measure.ts";
 import type { CertificateFiles } from "./peer.ts";
 import type { Participant } from "./peers.ts";
 import type { CaseResult, PeerFacts, SpeedResult } from "./result.ts";
@@ -23,9 +23,12 @@ export interface Bench {
   readonly command: string;
 }
 
-/** Load for each server before its first case; in a trial with short runs, so many times a run. */
-const RUN_IN_SECONDS = 20;
-const RUN_IN_SHARE = 8;
+/** Load before the runs that count; in a trial with short runs, at most so many times a run. */
+const RUN_IN_SECONDS = {
+  compiling: { first: 30, further: 10 },
+  compiled: { first: 6, further: 2 },
+} as const;
+const RUN_IN_SHARE = 20;
 
 /** Why there can be no bench at all. */
 export async function benchObstacle(): Promise<string | undefined> {
@@ -83,22 +86,22 @@ async function measureGroup(
   { effort, skip, withTls }: GroupOptions,
 ): Promise<CaseResult[]> {
   const tls = withTls ? await certificate() : undefined;
-  const seconds = Math.min(RUN_IN_SECONDS, RUN_IN_SHARE * effort.seconds);
   const entrants = new Map<Participant, Entrant>();
   const results: CaseResult[] = [];
   try {
     for (const one of cases) {
-      for (const participant of participants.filter((each) => !entrants.has(each))) {
-        const entrant = await enter(participant, tls?.files, { one, seconds }).catch((error: unknown) =>
+      const known = new Set(entrants.keys());
+      for (const participant of participants.filter((each) => !known.has(each))) {
+        const entrant = await enter(participant, tls?.files).catch((error: unknown) =>
           skip(`peer ${participant.peer.name} in case ${one.id}: ${messageOf(error)}`),
         );
         if (entrant) entrants.set(participant, entrant);
       }
-      const result = await measureCase(
-        one,
-        [...participants].flatMap((each) => entrants.get(each) ?? []),
-        effort,
-      );
+      const present = participants.flatMap((each) => {
+        const entrant = entrants.get(each);
+        return entrant ? [{ ...entrant, runInSeconds: runInOf(each, known.has(each), effort) }] : [];
+      });
+      const result = await measureCase(one, present, effort);
       results.push(result);
       for (const [participant, entrant] of [...entrants]) {
         if (result.rows.find(({ peer }) => peer === entrant.name)?.failure === undefined) continue;
@@ -113,20 +116,16 @@ async function measureGroup(
   return results;
 }
 
-async function enter(
-  { peer }: Participant,
-  tls: CertificateFiles | undefined,
-  { one, seconds }: { readonly one: Case; readonly seconds: number },
-): Promise<Entrant> {
+function runInOf({ peer }: Participant, isKnown: boolean, { seconds }: Effort): number {
+  const { first, further } = RUN_IN_SECONDS[peer.compiles ? "compiling" : "compiled"];
+  return Math.min(isKnown ? further : first, RUN_IN_SHARE * seconds);
+}
+
+async function enter({ peer }: Participant, tls: CertificateFiles | undefined): Promise<Entrant> {
   const sink = await startSink(tls);
   try {
     const options = { nextHopPort: sink.port, ...(tls === undefined ? {} : { tls, nextHopTls: true }) };
-    const entrant = { name: peer.name, sink, running: await peer.start(options) };
-    await runIn(one, entrant, seconds).catch(async (error: unknown) => {
-      await entrant.running.stop();
-      throw error;
-    });
-    return entrant;
+    return { name: peer.name, sink, running: await peer.start(options) };
   } catch (error) {
     await sink.stop();
     throw error;

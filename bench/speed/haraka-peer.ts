@@ -29,6 +29,7 @@ export function haraka(): Peer {
   return {
     name: "Haraka",
     durability: "the queue file is written and renamed, not flushed: this Node never calls its fsync",
+    compiles: true,
     isThere: installed,
     version: async () => `Haraka ${VERSION}`,
     start,

@@ -16,6 +16,12 @@ export interface Entrant {
   readonly sink: Sink;
 }
 
+/** One that takes part in a case. */
+export interface Starter extends Entrant {
+  /** Load that it has before the runs that count. */
+  readonly runInSeconds: number;
+}
+
 export interface Effort {
   /** Of each peer. */
   readonly runs: number;
@@ -31,7 +37,7 @@ const WARM_UPS = 4;
 const STEADY = 0.1;
 const PROBE = 10;
 
-interface Turn extends Entrant {
+interface Turn extends Starter {
   copies: number;
   messages: number;
   spentSeconds: number;
@@ -39,27 +45,16 @@ interface Turn extends Entrant {
   failure?: string;
 }
 
-/** What a server of months has behind it: compiled code, processes started, files made. */
-export async function runIn(one: Case, entrant: Entrant, seconds: number): Promise<void> {
-  const turn: Turn = { ...entrant, copies: 1, messages: PROBE, spentSeconds: 0, runs: [] };
-  turn.copies = await copiesOf(one, turn);
-  let messages = 500;
-  while (turn.spentSeconds < seconds) {
-    const rate = rateOf(await run(one, turn, messages));
-    messages = messagesFor(rate, Math.max(seconds - turn.spentSeconds, 0.5), one.clients);
-  }
-}
-
 export async function measureCase(
   one: Case,
-  entrants: readonly Entrant[],
+  entrants: readonly Starter[],
   effort: Effort,
 ): Promise<CaseResult> {
   const turns = entrants.map(
     (entrant): Turn => ({ ...entrant, copies: 1, messages: PROBE, spentSeconds: 0, runs: [] }),
   );
   for (const turn of turns) await tryIt(turn, () => warmUp(one, turn, effort));
-  const patience = PATIENCE * effort.seconds * (effort.runs + 2);
+  const patience = PATIENCE * effort.seconds * effort.runs;
   for (let round = 0; round < effort.runs; round += 1) {
     for (const turn of inOrder(turns, round)) {
       const isSlow = turn.runs.length > 0 && turn.spentSeconds > patience;
@@ -85,16 +80,25 @@ async function tryIt(turn: Turn, step: () => Promise<void>): Promise<void> {
   }
 }
 
-/** What it does with a message, then runs of growing length until two of the same speed follow each other. */
+/**
+ * What it does with a message; what a server of months has behind it (compiled code, processes started, files made);
+ * then runs until two of the same speed follow each other.
+ */
 async function warmUp(one: Case, turn: Turn, { seconds, runs }: Effort): Promise<void> {
   const few = { ...one, clients: Math.min(one.clients, PROBE / 2) };
   turn.copies = await copiesOf(few, turn);
   const rates = [rateOf(await run(few, turn, PROBE))];
-  rates[0] = rateOf(await run(one, turn, messagesFor(rates[0] ?? 0, 0.5, one.clients)));
+  do {
+    const left = Math.max(turn.runInSeconds - turn.spentSeconds, 0.5);
+    const next = rates.length === 1 ? 0.5 : left;
+    rates.push(rateOf(await run(one, turn, messagesFor(rates.at(-1) ?? 0, next, one.clients))));
+  } while (turn.spentSeconds < turn.runInSeconds);
+  rates.splice(0, rates.length - 1);
   const end = turn.spentSeconds + PATIENCE * seconds * Math.min(2, runs);
   for (let n = 0; n < WARM_UPS && !isSteady(rates, STEADY) && turn.spentSeconds < end; n += 1)
     rates.push(rateOf(await run(one, turn, messagesFor(rates.at(-1) ?? 0, seconds / 2, one.clients))));
   turn.messages = messagesFor(rates.at(-1) ?? 0, seconds, one.clients);
+  turn.spentSeconds = 0;
 }
 
 /** Messages at the sink for each one sent: some servers split the recipients. */

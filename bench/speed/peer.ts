@@ -13,6 +13,8 @@ export interface Peer {
   readonly name: string;
   /** What it does with a message before its 250, in a few words. */
   readonly durability: string;
+  /** Whether it runs on a virtual machine that compiles what runs often, and so needs load before it is at its speed. */
+  readonly compiles?: boolean;
   /** Undefined: it can start; else why not. Whatever it needs from a registry is fetched here, once. */
   isThere(): Promise<string | undefined>;
   /** Name and version of the program. */

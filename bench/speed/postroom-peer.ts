@@ -40,6 +40,7 @@ export function postroom({ name, manifests = plainRelay, args = [] }: PostroomOp
     name,
     durability:
       "fsync of the queue's log (SQLite WAL, synchronous=FULL), and of bodies from 32 KiB on; several messages together",
+    compiles: true,
     isThere: async () => undefined,
     version: async () => {
       const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
