@@ -17,7 +17,17 @@ interface Entry {
 
 /** Mailboxes of an unfolded latin1 value such as that of From, To or Cc, in order. */
 export function parseAddressList(latin1Value: string): Address[] {
-  return splitEntries(latin1Value).flatMap((entry) => entryAddress(entry) ?? []);
+  const plain = PLAIN_ENTRY.exec(latin1Value);
+  if (plain !== null) return listOf({ outside: plain[1] ?? "", angle: plain[2] });
+  return splitEntries(latin1Value).flatMap(listOf);
+}
+
+/** One entry without quotes, comments, literals or groups: words, a mailbox in brackets, or both. */
+const PLAIN_ENTRY = /^([^()"[<>,;:]*)(?:<([^()"[<>,;:]*)>)?$/;
+
+function listOf(entry: Entry): Address[] {
+  const address = entryAddress(entry);
+  return address === undefined ? [] : [address];
 }
 
 function splitEntries(value: string): Entry[] {
@@ -103,9 +113,13 @@ function entryAddress({ outside, angle }: Entry): Address | undefined {
 // Longer than any mailbox (RFC 5321 §4.5.3.1: 64 + 255), even quoted and with room for white space.
 const MAX_SPEC = 2000;
 
+/** Nothing is quoted, nothing beyond ASCII, and there is no white space to take out. */
+const PLAIN_SPEC = /^[\x21\x23-\x7e]+$/;
+
 /** addr-spec with the white space that RFC 5322 §3.4.1 allows around its parts taken out. */
 function parseSpec(text: string): Address | undefined {
   if (text.length > MAX_SPEC) return undefined;
+  if (PLAIN_SPEC.test(text)) return parseAddress(text);
   const spec = trimWhiteSpace(text);
   const quoted = /^"(?:[^"\\]|\\.)*"/s.exec(spec)?.[0] ?? "";
   const rest = spec.slice(quoted.length).replace(/[ \t\r\n]+/g, " ");

@@ -13,7 +13,9 @@ export interface Address {
   readonly domain: string;
 }
 
-// RFC 5321 §4.1.2 atext, and RFC 6531 §3.3: UTF-8 beyond ASCII.
+// RFC 5321 §4.1.2 atext alone, as nearly all local parts are: found in a fraction of the time.
+const ASCII_ATOM = /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$/;
+// RFC 6531 §3.3: UTF-8 beyond ASCII.
 const ATOM =
   /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/u;
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\u{10ffff}]|\\[\x20-\x7e])*)"$/u;
@@ -26,7 +28,7 @@ export function parseAddress(text: string): Address | undefined {
   if (localPart === undefined) return undefined;
   const host = text.slice(at + 1);
   if (host.length > 255) return undefined; // RFC 5321 §4.5.3.1.2
-  const domain = isAddressLiteral(host) ? literal(host) : toALabel(host);
+  const domain = host.startsWith("[") && isAddressLiteral(host) ? literal(host) : toALabel(host);
   return domain === undefined ? undefined : { localPart, domain };
 }
 
@@ -37,6 +39,7 @@ function literal(host: string): string {
 
 /** Unquoted local part, or undefined; at most 64 octets (RFC 5321 §4.5.3.1.1). */
 export function parseLocalPart(text: string): string | undefined {
+  if (ASCII_ATOM.test(text)) return text.length > 64 ? undefined : text;
   if (Buffer.byteLength(text) > 64) return undefined;
   if (ATOM.test(text)) return text;
   const quoted = QUOTED.exec(text);
@@ -45,7 +48,8 @@ export function parseLocalPart(text: string): string | undefined {
 
 /** As written on the wire, quoted where needed; without angle brackets. */
 export function formatAddress({ localPart, domain }: Address): string {
-  const local = ATOM.test(localPart) ? localPart : `"${localPart.replace(/["\\]/g, "\\$&")}"`;
+  const isAtom = ASCII_ATOM.test(localPart) || ATOM.test(localPart);
+  const local = isAtom ? localPart : `"${localPart.replace(/["\\]/g, "\\$&")}"`;
   return domain === "" ? local : `${local}@${domain}`;
 }
 

@@ -1,10 +1,13 @@
 /** Domain names: A-labels (RFC 5890), validity (RFC 5321 §4.1.2), patterns and suffix walks. Pure. */
 import { domainToASCII } from "node:url";
 
+/** A name that is its own A-label: in lower case, with labels of 63 octets at most. */
+const PLAIN = /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const LDH = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 
 /** Lower-case A-label form without final dot, or undefined if it is no domain name. Address literals are not domains. */
 export function toALabel(text: string): string | undefined {
+  if (text.length <= 253 && PLAIN.test(text)) return text;
   const name = text.endsWith(".") ? text.slice(0, -1) : text;
   // No name of more characters fits 253 octets; the bound keeps the mapping cheap.
   if (name.length === 0 || name.length > 255) return undefined;

@@ -58,24 +58,9 @@ export function fieldValue({ raw }: HeaderField): string {
  */
 export function makeField(name: string, value: string): HeaderField {
   if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name)) throw new TypeError(`Cannot make a field named "${name}"`);
-  const octets = /[^\x00-\xff]/.test(value) ? Buffer.from(value).toString("latin1") : value;
-  const clean = trimWhiteSpace(octets.replace(/[\r\n\0]+/g, " "));
-  const lines: string[] = [];
-  let line = `${name}:`;
-  // White space goes before its word, so that no line is white space only (RFC 5322 §3.2.2).
-  for (const word of clean.match(/[ \t]*[^ \t]+/g) ?? []) {
-    const piece = lines.length === 0 && line === `${name}:` ? ` ${word}` : word;
-    if (line.length + piece.length > FOLD_AT && line !== `${name}:`) {
-      lines.push(line);
-      line = piece;
-    } else {
-      line += piece;
-    }
-    for (; line.length > MAX_LINE; line = ` ${trimWhiteSpace(line.slice(MAX_LINE))}`) {
-      lines.push(line.slice(0, MAX_LINE));
-    }
-  }
-  return { name, raw: `${[...lines, line].join("\r\n")}\r\n` };
+  const clean = cleanValue(value);
+  if (name.length + ": ".length + clean.length > FOLD_AT) return { name, raw: fold(name, clean) };
+  return { name, raw: clean === "" ? `${name}:\r\n` : `${name}: ${clean}\r\n` };
 }
 
 export function addFirst(header: readonly HeaderField[], field: HeaderField): HeaderField[] {
@@ -104,6 +89,30 @@ export function setField(header: readonly HeaderField[], field: HeaderField): He
   }
   if (!isPlaced) fields.push(field);
   return fields;
+}
+
+function cleanValue(value: string): string {
+  const octets = /[^\x00-\xff]/.test(value) ? Buffer.from(value).toString("latin1") : value;
+  return trimWhiteSpace(/[\r\n\0]/.test(octets) ? octets.replace(/[\r\n\0]+/g, " ") : octets);
+}
+
+function fold(name: string, clean: string): string {
+  const lines: string[] = [];
+  let line = `${name}:`;
+  // White space goes before its word, so that no line is white space only (RFC 5322 §3.2.2).
+  for (const word of clean.match(/[ \t]*[^ \t]+/g) ?? []) {
+    const piece = lines.length === 0 && line === `${name}:` ? ` ${word}` : word;
+    if (line.length + piece.length > FOLD_AT && line !== `${name}:`) {
+      lines.push(line);
+      line = piece;
+    } else {
+      line += piece;
+    }
+    for (; line.length > MAX_LINE; line = ` ${trimWhiteSpace(line.slice(MAX_LINE))}`) {
+      lines.push(line.slice(0, MAX_LINE));
+    }
+  }
+  return `${[...lines, line].join("\r\n")}\r\n`;
 }
 
 /** Where the field that begins at `start` ends: behind the first line end that no white space follows (RFC 5322 §2.2.3). */
