@@ -417,6 +417,20 @@ describe("bodies in the queue", () => {
     await eventually(() => bodyFiles().length === 0);
   });
 
+  test("a body file outlives a removal in no hurry until that is flushed: with the next message, or by itself", async () => {
+    const [a, b] = [await write(large), await write(large)];
+    await queue.apply({ insert: [queueItem({ id: "a", body: a }), queueItem({ id: "b", body: b })] });
+    await queue.apply({ remove: ["a"] }, { hurry: false });
+    for (let round = 0; round < 10; round++) await queue.summary();
+    expect(bodyFiles()).toHaveLength(2);
+    await queue.apply({ insert: [queueItem()] });
+    await eventually(() => bodyFiles().length === 1);
+    await queue.apply({ remove: ["b"] }, { hurry: false });
+    for (let round = 0; round < 10; round++) await queue.summary();
+    expect(bodyFiles()).toHaveLength(1);
+    await eventually(() => bodyFiles().length === 0);
+  });
+
   test("a body that nothing names is swept at the next opening, one that is named stays", async () => {
     const [named, orphan] = [await write(large), await write(large)];
     await queue.apply({ insert: [queueItem({ body: named })] });

@@ -1,5 +1,5 @@
 /**
- * SQLite commit: writes a batch of changes in one transaction, with one flush.
+ * SQLite commit: writes a batch of changes in one transaction, with one flush or none (sqlite-flushes.ts).
  *
  * Where that fails, each change is tried in a transaction of its own, so that one bad change fails alone.
  * Rows come flat (item-codec.ts), their octets in one buffer.
@@ -8,6 +8,7 @@
  */
 import type { DatabaseSync } from "node:sqlite";
 import { FIXED_COLUMNS, ITEM_COLUMNS, type Value } from "./item-codec.ts";
+import type { Flushes } from "./sqlite-flushes.ts";
 import type { Prepare } from "./sqlite-reads.ts";
 import type { Amendment } from "./store.ts";
 
@@ -21,11 +22,20 @@ export interface PackedItem {
   readonly body: Span;
 }
 
+/** A change as it crosses to the worker; undefined: none. */
 export interface PackedChange {
-  readonly insert: readonly PackedItem[];
-  readonly update: readonly PackedItem[];
-  readonly amend: readonly Amendment[];
-  readonly remove: readonly string[];
+  readonly insert: readonly PackedItem[] | undefined;
+  readonly update: readonly PackedItem[] | undefined;
+  readonly amend: readonly Amendment[] | undefined;
+  readonly remove: readonly string[] | undefined;
+}
+
+export interface Batch {
+  readonly changes: readonly Partial<PackedChange>[];
+  /** Header and body octets of all its changes. */
+  readonly octets: Uint8Array;
+  /** False: it is written and outlives the process; it outlives a power failure from the next flush on. */
+  readonly flush: boolean;
 }
 
 /** What went wrong, in words and as SQLite's result code. */
@@ -35,9 +45,9 @@ export interface Fault {
 }
 
 export interface BatchResult {
-  /** One per change; null: on disk. */
+  /** One per change; null: written. Empty: all were. */
   readonly faults: readonly (Fault | null)[];
-  /** Body files that no item names any more. */
+  /** Body files that no item names any more, after the change that let go of them was flushed. */
   readonly unnamed: readonly string[];
 }
 
@@ -57,22 +67,24 @@ const REMOVE_ITEM = "DELETE FROM items WHERE id = ? RETURNING seq, body_file";
 const REMOVE_CONTENT = "DELETE FROM content WHERE item = ?";
 const FILE_IS_NAMED = "SELECT 1 FROM items WHERE body_file = ? LIMIT 1";
 
-export function commitBatch(
-  database: DatabaseSync,
-  statement: Prepare,
-  changes: readonly PackedChange[],
-  octets: Uint8Array,
-): BatchResult {
-  let together = transact(database, statement, changes, octets);
-  if (!Array.isArray(together) && together.code === SQLITE_FULL && makeRoom(database)) {
-    together = transact(database, statement, changes, octets);
+export interface Connection {
+  readonly database: DatabaseSync;
+  readonly statement: Prepare;
+  readonly flushes: Flushes;
+}
+
+export function commitBatch(connection: Connection, batch: Batch): BatchResult {
+  const { changes } = batch;
+  let together = transact(connection, batch);
+  if (isFault(together) && together.code === SQLITE_FULL && makeRoom(connection)) {
+    together = transact(connection, batch);
   }
-  if (Array.isArray(together)) return { faults: changes.map(() => null), unnamed: together };
+  if (!isFault(together)) return { faults: [], unnamed: together };
   if (changes.length === 1) return { faults: [together], unnamed: [] };
   const unnamed: string[] = [];
   const faults = changes.map((change) => {
-    const alone = transact(database, statement, [change], octets);
-    if (!Array.isArray(alone)) return alone;
+    const alone = transact(connection, { ...batch, changes: [change] });
+    if (isFault(alone)) return alone;
     unnamed.push(...alone);
     return null;
   });
@@ -80,56 +92,63 @@ export function commitBatch(
 }
 
 /** Brings the log home, so that it is written from its start again: its space is ours even on a full disk. */
-function makeRoom(database: DatabaseSync): boolean {
+function makeRoom({ database, flushes }: Connection): boolean {
   try {
     database.exec("PRAGMA wal_checkpoint(RESTART)");
     return true;
-  } catch {
+  } catch (error) {
+    flushes.failed(faultOf(error).code);
     return false; // The fault that brought us here is the one to report.
   }
 }
 
-/** One transaction: the body files it left without a name, or the fault that undid it. */
+/** One transaction: the body files that may be removed after it, or the fault that undid it. */
 function transact(
-  database: DatabaseSync,
-  statement: Prepare,
-  changes: readonly PackedChange[],
-  octets: Uint8Array,
-): string[] | Fault {
+  { database, statement, flushes }: Connection,
+  { changes, octets, flush }: Batch,
+): readonly string[] | Fault {
   try {
-    statement("BEGIN IMMEDIATE").run();
+    flushes.begin(flush);
     const dropped: string[] = [];
     for (const change of changes) writeChange({ statement, octets, dropped }, change);
     const unnamed = [...new Set(dropped)].filter((file) => statement(FILE_IS_NAMED).get(file) === undefined);
     statement("COMMIT").run();
-    return unnamed;
+    return flushes.end(unnamed);
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");
-    return faultOf(error);
+    const fault = faultOf(error);
+    flushes.failed(fault.code);
+    return fault;
   }
 }
 
-interface Batch {
+function isFault(result: readonly string[] | Fault): result is Fault {
+  return !Array.isArray(result);
+}
+
+interface Transaction {
   readonly statement: Prepare;
-  /** Octets of all its changes. */
   readonly octets: Uint8Array;
   /** Body files that its changes let go of. */
   readonly dropped: string[];
 }
 
-function writeChange(batch: Batch, { insert, update, amend, remove }: PackedChange): void {
-  for (const item of insert) insertItem(batch, item);
-  for (const item of update) updateItem(batch, item);
-  for (const amendment of amend) amendItem(batch, amendment);
-  for (const id of remove) removeItem(batch, id);
+function writeChange(
+  transaction: Transaction,
+  { insert = [], update = [], amend = [], remove = [] }: Partial<PackedChange>,
+): void {
+  for (const item of insert) insertItem(transaction, item);
+  for (const item of update) updateItem(transaction, item);
+  for (const amendment of amend) amendItem(transaction, amendment);
+  for (const id of remove) removeItem(transaction, id);
 }
 
-function insertItem({ statement, octets }: Batch, { row, header, body }: PackedItem): void {
+function insertItem({ statement, octets }: Transaction, { row, header, body }: PackedItem): void {
   const { lastInsertRowid } = statement(INSERT_ITEM).run(...row);
   statement(INSERT_CONTENT).run(lastInsertRowid, slice(octets, header), slice(octets, body));
 }
 
-function updateItem({ statement, octets, dropped }: Batch, { row, header, body }: PackedItem): void {
+function updateItem({ statement, octets, dropped }: Transaction, { row, header, body }: PackedItem): void {
   const id = String(row.at(-1));
   const found = statement(FIND).get(id) as [number, string | null] | undefined;
   if (found === undefined) throw new Error(`Message "${id}" is not in the queue`);
@@ -141,7 +160,7 @@ function updateItem({ statement, octets, dropped }: Batch, { row, header, body }
   if (fileBefore !== null && file !== fileBefore) dropped.push(fileBefore);
 }
 
-function amendItem({ statement }: Batch, amendment: Amendment): void {
+function amendItem({ statement }: Transaction, amendment: Amendment): void {
   statement(AMEND_ITEM).run({
     queue: amendment.queue ?? null,
     status: amendment.status ?? null,
@@ -153,7 +172,7 @@ function amendItem({ statement }: Batch, amendment: Amendment): void {
   });
 }
 
-function removeItem({ statement, dropped }: Batch, id: string): void {
+function removeItem({ statement, dropped }: Transaction, id: string): void {
   const [seq, file] = (statement(REMOVE_ITEM).get(id) ?? []) as unknown as [number?, (string | null)?];
   if (seq !== undefined) statement(REMOVE_CONTENT).run(seq);
   if (typeof file === "string") dropped.push(file);

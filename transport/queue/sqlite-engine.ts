@@ -1,6 +1,7 @@
 /** SQLite engine: the queue's database, synchronous. Runs in the worker; the command line uses it to read. */
 import { DatabaseSync } from "node:sqlite";
-import { commitBatch, type PackedChange } from "./sqlite-commit.ts";
+import { type Batch, commitBatch } from "./sqlite-commit.ts";
+import { createFlushes } from "./sqlite-flushes.ts";
 import {
   type ListFilter,
   type Prepare,
@@ -27,9 +28,11 @@ export function openEngine(path: string, { readOnly }: { readOnly: boolean }) {
     migrate(database);
   }
   const statement = prepareOnce(database);
+  const flushes = createFlushes(database, statement);
   return {
-    commit: (changes: readonly PackedChange[], octets: Uint8Array) =>
-      commitBatch(database, statement, changes, octets),
+    commit: (batch: Batch) => commitBatch({ database, statement, flushes }, batch),
+    /** Flushes what was committed without: body files that no item names any more. */
+    flush: () => flushes.flush(),
     get: (id: string) => selectItem(statement, id),
     due: (query: DueQuery) => selectDue(statement, query),
     overdue: (query: Parameters<QueueStore["overdue"]>[0]) => selectOverdue(statement, query),
@@ -42,7 +45,13 @@ export function openEngine(path: string, { readOnly }: { readOnly: boolean }) {
     bodyFiles: () => selectBodyFiles(statement),
     /** Gives some free pages back to the file system. True: there are more. */
     vacuum: () => vacuum(database, statement),
-    close: () => database.close(),
+    close: () => {
+      try {
+        flushes.flush();
+      } finally {
+        database.close();
+      }
+    },
   };
 }
 

@@ -2,8 +2,11 @@
  * SQLite store: the main thread's side of the engine in the worker.
  *
  * Group commit: while one batch is being flushed, changes gather; they go as the next batch and share its flush.
- * What is in no hurry waits for what is, some milliseconds at most: a batch costs far more than a change.
- * apply() resolves when its batch is on disk. A read sees every change that was applied before it.
+ * What is in no hurry waits for what is, some milliseconds at most: a batch costs far more than a change. Where nothing
+ * came, it is written without a flush, so that a message that comes then does not wait for two; the next flush, a second
+ * later at most, covers it. An insert is always flushed.
+ * apply() resolves when its batch is on disk, or for what is in no hurry when it is written. A read sees every change
+ * that was applied before it.
  * Errors: QueueStoreError with the cause in words. After a failed commit the store stays usable.
  *
  * @module
@@ -57,6 +60,7 @@ interface Asked {
 
 const BATCH_CHANGES = 1000;
 const NO_HURRY_MS = 5;
+const FLUSH_MS = 1000;
 const BATCH_OCTETS = 8 * 1024 * 1024;
 
 const NOTHING: ReadonlyMap<string, QueueItem> = new Map();
@@ -75,6 +79,8 @@ class SqliteStore implements QueueStore {
   #waiting: Waiting[] = [];
   #committing = false;
   #later: NodeJS.Timeout | undefined;
+  /** Runs while something is written and not flushed. */
+  #flushLater: NodeJS.Timeout | undefined;
   #number = 0;
   #dead: QueueStoreError | undefined;
   #closing: Promise<void> | undefined;
@@ -175,6 +181,7 @@ class SqliteStore implements QueueStore {
   async #close(): Promise<void> {
     this.#gather({ hurry: true });
     while (this.#committing) await new Promise((resolve) => setImmediate(resolve));
+    clearTimeout(this.#flushLater);
     if (this.#dead === undefined) await this.#ask("close");
     await this.#worker.terminate();
   }
@@ -194,15 +201,39 @@ class SqliteStore implements QueueStore {
 
   async #commit(): Promise<void> {
     const batch = this.#nextBatch();
-    const packed = packBatch(batch);
+    const flush = batch.some(mustFlush);
+    const packed = packBatch(batch, { flush });
     try {
-      const reply = this.#send("commit", [packed.changes, packed.octets.buffer], [packed.octets.buffer]);
-      this.#settle(batch, (await reply) as BatchResult);
+      this.#settle(batch, (await this.#send("commit", [packed], [packed.octets])) as BatchResult);
+      this.#noteFlush(flush);
     } catch (error) {
       for (const { reject } of batch) reject(error as Error);
     }
     this.#committing = false;
     this.#gather({ hurry: this.#closing !== undefined || this.#waiting.some(({ hurry }) => hurry) });
+  }
+
+  #noteFlush(flushed: boolean): void {
+    if (!flushed) {
+      this.#flushLater ??= setTimeout(() => void this.#flush(), FLUSH_MS);
+      return;
+    }
+    clearTimeout(this.#flushLater);
+    this.#flushLater = undefined;
+  }
+
+  /** Never rejects. */
+  async #flush(): Promise<void> {
+    this.#flushLater = undefined;
+    if (this.#closing !== undefined) return; // Closing flushes.
+    try {
+      const unnamed = (await this.#ask("flush")) as string[];
+      if (unnamed.length > 0) this.#events.onUnnamed(unnamed);
+    } catch (error) {
+      if (this.#dead !== undefined) return;
+      this.#noteFlush(false);
+      this.#events.onFault(error as Error);
+    }
   }
 
   #nextBatch(): Waiting[] {
@@ -280,6 +311,11 @@ class SqliteStore implements QueueStore {
 
 function storeError(verb: string, { message, code }: Fault): QueueStoreError {
   return new QueueStoreError(`Cannot ${verb} the queue: ${message}`, code);
+}
+
+/** An insert in no hurry may be all that is left of a message whose sender is told: it is flushed all the same. */
+function mustFlush({ hurry, change: { insert = [] } }: Waiting): boolean {
+  return hurry || insert.length > 0;
 }
 
 function isEmpty({ insert = [], update = [], amend = [], remove = [] }: Change): boolean {

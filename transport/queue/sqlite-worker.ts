@@ -1,6 +1,6 @@
 /** SQLite worker: the thread that owns the queue's database, so that a flush never holds up the transport. */
 import { parentPort, workerData } from "node:worker_threads";
-import type { PackedChange } from "./sqlite-commit.ts";
+import { type PackedBatch, unpackBatch } from "./batch.ts";
 import { type Engine, openEngine } from "./sqlite-engine.ts";
 import type { Request } from "./sqlite-store.ts";
 
@@ -30,7 +30,7 @@ function answer(call: Request["call"], values: Request["values"]): unknown {
   if (call === "commit") {
     idle ??= setTimeout(vacuumWhileIdle, IDLE_MS);
     idle.refresh();
-    return engine.commit(values[0] as PackedChange[], new Uint8Array(values[1] as ArrayBuffer));
+    return engine.commit(unpackBatch(values[0] as PackedBatch));
   }
   if (call === "close") {
     clearTimeout(idle);

@@ -1,7 +1,8 @@
 /**
  * QueueStore: the contract of a queue backend, in words. Every engine passes the same contract test.
  *
- * Durable: when apply() resolves, the change is on disk (fsync), body files and their folder included.
+ * Durable: when apply() resolves, the change is on disk (fsync), body files and their folder included. What is in no
+ * hurry (ApplyOptions) may be flushed later, never out of order.
  * Atomic: a change happens as a whole or not at all. Group commit: changes that wait together share one flush.
  * At-least-once: after a crash every inserted and not removed item is there again, Ready or Retry as it was.
  *
@@ -107,7 +108,11 @@ export interface ItemPlace {
 }
 
 export interface ApplyOptions {
-  /** False: nobody waits for it, so it may wait some milliseconds to go with others. Left out: true. */
+  /**
+   * False: nobody waits for it, so it may wait some milliseconds to go with others. What inserts nothing may be written
+   * without a flush: it outlives the process at once and a power failure within a second. A removal that a power
+   * failure undoes brings the item back, and a delivered message is delivered twice. Left out: true.
+   */
   readonly hurry?: boolean;
 }
 
