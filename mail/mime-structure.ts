@@ -85,19 +85,25 @@ export class StructureReader {
 
   write(chunk: Uint8Array): void {
     if (this.#stopped) return;
-    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const buffer = this.#carry.length === 0 ? octets : Buffer.concat([this.#carry, octets]);
-    const rest = this.#consume(buffer, false);
+    const rest = this.#consume(this.#joined(chunk), false);
     // A copy: the caller may reuse its buffer.
     this.#carry = rest.length === 0 ? NOTHING : Buffer.from(rest);
   }
 
-  end(): void {
+  /** No octets follow these. */
+  end(last: Uint8Array = NOTHING): void {
     if (!this.#stopped) {
-      this.#consume(this.#carry, true);
+      this.#consume(this.#joined(last), true);
       this.#endHeaders();
     }
     this.#closeDownTo(0, this.#offset);
+  }
+
+  /** What waits, and the chunk behind it. */
+  #joined(chunk: Uint8Array): Buffer {
+    if (chunk.length === 0) return this.#carry;
+    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    return this.#carry.length === 0 ? octets : Buffer.concat([this.#carry, octets]);
   }
 
   /** Consumes what can be judged; the rest waits for more. */

@@ -62,6 +62,18 @@ export async function scanMime(
   return scan.summary(reader.tooComplex);
 }
 
+/** The same for a body that is in memory: at once. */
+export function scanWholeMime(
+  header: readonly HeaderField[],
+  body: Uint8Array,
+  limits: MimeLimits,
+): MimeSummary {
+  const scan = new Scan(limits);
+  const reader = scan.reader(header, { pathPrefix: "", depth: 0 });
+  reader.end(body);
+  return scan.summary(reader.tooComplex);
+}
+
 type Draft = { -readonly [Key in keyof MimePart]: MimePart[Key] };
 
 /** Where a reader stands in the whole message: 0 and "" for the message itself. */

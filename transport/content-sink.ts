@@ -13,13 +13,14 @@ import type { Metrics } from "../lib/metrics.ts";
 import { stripAttachments } from "../mail/content.ts";
 import { addFirst, type HeaderField, headerValues, makeField } from "../mail/header.ts";
 import type { Body } from "../mail/message.ts";
-import { type MimeSummary, scanMime } from "../mail/mime.ts";
+import { type MimeSummary, scanMime, scanWholeMime } from "../mail/mime.ts";
 import { formatDate, hopCount, receivedField } from "../mail/received.ts";
 import { type Reply, reply } from "../mail/reply.ts";
 import type { Answer, MessageSink } from "../mail/session.ts";
 import type { ReceiveConnectorEntry, Snapshot } from "../snapshot/schema.ts";
 import type { AgentContent, AgentTransaction, Verdict } from "./agents/mod.ts";
-import { collect, MAX_TEXT, writeWhole } from "./content.ts";
+import { MAX_TEXT, readWhole, writeWhole } from "./content.ts";
+import { ContentSeen, type SeenContent } from "./content-seen.ts";
 import { createHeaderIntake, type HeaderEnd } from "./header-intake.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { BodyWriter, Queue } from "./queue/mod.ts";
@@ -63,7 +64,7 @@ export function createContentSink(transaction: AgentTransaction, deps: ContentSi
   return new ContentSink(transaction, deps);
 }
 
-class ContentSink implements MessageSink {
+class ContentSink implements MessageSink, SeenContent {
   readonly #transaction: AgentTransaction;
   readonly #deps: ContentSinkDeps;
   readonly #intake;
@@ -76,7 +77,7 @@ class ContentSink implements MessageSink {
   #refusal: Reply | undefined;
   #fate: Fate;
   #seen: AgentContent | undefined;
-  #summary: Promise<MimeSummary> | undefined;
+  #summary: MimeSummary | Promise<MimeSummary> | undefined;
   /** What the scan found, for the categorizer. */
   #scanned: MimeSummary | undefined;
 
@@ -149,28 +150,43 @@ class ContentSink implements MessageSink {
     this.#body = await this.#writer?.finish();
     this.#writer = undefined;
     const { pipeline } = this.#deps;
-    if (pipeline.rules.needsMime && (await this.#mime()).tooComplex) return TOO_COMPLEX;
+    if (pipeline.rules.needsMime && (await this.mime()).tooComplex) return TOO_COMPLEX;
     const verdict = pipeline.agents.onEndOfData(this.#asAgentSees());
     this.#judge(verdict instanceof Promise ? await verdict : verdict);
     this.#scanned = await this.#summary;
     return this.#scanned?.tooComplex ? TOO_COMPLEX : this.#refusal;
   }
 
-  #mime(): Promise<MimeSummary> {
+  seenHeader(): readonly HeaderField[] {
+    return this.#header ?? [];
+  }
+
+  replaceHeader(header: readonly HeaderField[]): void {
+    this.#header = header;
+  }
+
+  seenBody(): Body {
+    return this.#whole().body;
+  }
+
+  read(): AsyncIterable<Uint8Array> {
+    return this.#deps.queue.readBody(this.#whole().body);
+  }
+
+  mime(): MimeSummary | Promise<MimeSummary> {
     const { maxMimeParts, maxMimeDepth } = this.#deps.pipeline.snapshot.transport.limits;
     const limits = { maxParts: maxMimeParts, maxDepth: maxMimeDepth, maxText: MAX_TEXT };
     const { header, body } = this.#whole();
-    this.#summary ??= scanMime(
-      header,
-      body.kind === "inline" ? [body.bytes] : this.#deps.queue.readBody(body),
-      limits,
-    );
+    this.#summary ??=
+      body.kind === "inline"
+        ? scanWholeMime(header, body.bytes, limits)
+        : scanMime(header, this.#deps.queue.readBody(body), limits);
     return this.#summary;
   }
 
-  async #strip(paths: readonly string[], note: string): Promise<void> {
+  async strip(paths: readonly string[], note: string): Promise<void> {
     const { header, body } = this.#whole();
-    const whole = await collect(this.#deps.queue.readBody(body));
+    const whole = await readWhole(this.#deps.queue, body);
     const stripped = stripAttachments(header, whole, paths, note);
     const replaced = await writeWhole(this.#deps.queue, stripped.body);
     this.#deps.queue.discardBody(body);
@@ -180,27 +196,8 @@ class ContentSink implements MessageSink {
   }
 
   #asAgentSees(): AgentContent {
-    this.#seen ??= this.#makeSeen();
+    this.#seen ??= new ContentSeen(this.#transaction, this);
     return this.#seen;
-  }
-
-  #makeSeen(): AgentContent {
-    const sink = this;
-    return {
-      ...this.#transaction,
-      get header() {
-        return sink.#header ?? [];
-      },
-      setHeader: (header) => {
-        sink.#header = header;
-      },
-      get body() {
-        return sink.#whole().body;
-      },
-      mime: () => sink.#mime(),
-      read: () => sink.#deps.queue.readBody(sink.#whole().body),
-      stripAttachments: (paths, note) => sink.#strip(paths, note),
-    };
   }
 
   #stamped(header: readonly HeaderField[]): HeaderField[] {

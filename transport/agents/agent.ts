@@ -51,8 +51,8 @@ export interface AgentHeaders extends AgentTransaction {
 /** At OnEndOfData. */
 export interface AgentContent extends AgentHeaders {
   readonly body: Body;
-  /** MIME structure, attachments and text, scanned once and shared. */
-  mime(): Promise<MimeSummary>;
+  /** MIME structure, attachments and text, scanned once and shared; of a body in memory at once. */
+  mime(): MimeSummary | Promise<MimeSummary>;
   /** The body's octets as a stream. */
   read(): AsyncIterable<Uint8Array>;
   /** Replaces the parts of those paths (MimePart.path) by a text part that says `note`. */

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import type { MimePart } from "../../mail/mime.ts";
+import { whenDone } from "../../lib/when-done.ts";
+import type { MimePart, MimeSummary } from "../../mail/mime.ts";
 import { reply } from "../../mail/reply.ts";
 import type { Agent, AgentContent, SettingsOf, Verdict } from "./agent.ts";
 import { compileGlob } from "./glob.ts";
@@ -34,16 +35,12 @@ export const attachmentFilter: Agent<Settings> = {
     const entries = settings.entries.map((entry) => ({ ...entry, matches: compileGlob(entry.pattern) }));
     if (entries.length === 0) return {};
     return {
-      async onEndOfData(content) {
-        const { parts, tooComplex } = await content.mime();
-        if (tooComplex) return refuseComplex(settings);
-        const hits = parts.flatMap((part) => {
-          const name = part.fileName === undefined ? undefined : effectiveName(part.fileName);
-          const entry = entries.find((candidate) => isHit(part, name, candidate));
-          return entry === undefined ? [] : { part, entry };
-        });
-        return hits.length === 0 ? undefined : act(settings, hits, content);
-      },
+      onEndOfData: (content) =>
+        whenDone<MimeSummary, Verdict>(content.mime(), ({ parts, tooComplex }) => {
+          if (tooComplex) return refuseComplex(settings);
+          const hits = parts.flatMap((part) => hitOf(part, entries) ?? []);
+          return hits.length === 0 ? undefined : act(settings, hits, content);
+        }),
     };
   },
 };
@@ -56,6 +53,12 @@ export function effectiveName(fileName: string): string {
   let end = name.length;
   while (end > 0 && (name[end - 1] === "." || name[end - 1] === " ")) end -= 1;
   return name.slice(Math.max(0, end - MAX_NAME), end);
+}
+
+function hitOf(part: MimePart, entries: readonly Entry[]): Hit | undefined {
+  const name = part.fileName === undefined ? undefined : effectiveName(part.fileName);
+  const entry = entries.find((candidate) => isHit(part, name, candidate));
+  return entry && { part, entry };
 }
 
 function isHit(part: MimePart, name: string | undefined, { type, matches }: Entry): boolean {
