@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { LineScan } from "../../mail/line-scan.ts";
+
 const CR = 0x0d;
 const LF = 0x0a;
 const DOT = 0x2e;
@@ -16,8 +18,6 @@ const END_AFTER_TEXT = Buffer.from("\r\n.\r\n");
 const END_AFTER_CR = Buffer.from("\n.\r\n");
 /** Octets that an end has at most. */
 export const LONGEST_END = END_AFTER_TEXT.length;
-/** Lines shorter than this on average are walked faster than they are searched for. */
-const SHORT_LINE = 24;
 
 /** One message's octets, chunk by chunk. */
 export class DotStuffer {
@@ -40,20 +40,20 @@ export class DotStuffer {
   }
 }
 
-/** True: nothing is to be inserted. Finds line ends as fast as memory is read; false may also mean "walk it". */
+/** True: nothing is to be inserted. */
 function isClean(chunk: Uint8Array, before: number): boolean {
-  const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-  if (before === CR || (before === LF && octets[0] === DOT)) return false;
-  let at = 0;
-  for (let lines = 0; ; lines += 1) {
-    const end = octets.indexOf(LF, at);
-    const cr = octets.indexOf(CR, at);
+  if (before === CR || (before === LF && chunk[0] === DOT)) return false;
+  const scan = new LineScan(chunk);
+  for (let at = scan.next(0); at < chunk.length; at = scan.next(at + 1)) {
+    const octet = chunk[at];
+    if (octet === LF) return false;
+    if (octet !== CR) continue;
     // A CR at the very end waits for the next chunk.
-    if (end < 0) return cr < 0 || cr === octets.length - 1;
-    if (cr < 0 || cr !== end - 1 || octets[end + 1] === DOT) return false;
-    at = end + 1;
-    if (at < lines * SHORT_LINE) return false;
+    if (at + 1 === chunk.length) return true;
+    at += 1;
+    if (chunk[at] !== LF || chunk[at + 1] === DOT) return false;
   }
+  return true;
 }
 
 function countInsertions(chunk: Uint8Array, before: number): number {

@@ -8,8 +8,9 @@
  *
  * @module
  */
+
+import { LineScan } from "../../mail/line-scan.ts";
 import { Compactor } from "./compactor.ts";
-import { LineScan } from "./line-scan.ts";
 
 export type ContentFault = "bare" | "long";
 

@@ -12,12 +12,12 @@ const WORTH_WORDS = 256;
 const NO_WORDS = new Int32Array(0);
 
 export class LineScan {
-  readonly #chunk: Buffer;
+  readonly #chunk: Uint8Array;
   readonly #words: Int32Array;
   /** Octets before the first whole word. */
   readonly #lead: number;
 
-  constructor(chunk: Buffer) {
+  constructor(chunk: Uint8Array) {
     const { buffer, byteOffset, length } = chunk;
     this.#chunk = chunk;
     this.#lead = -byteOffset & 3;
