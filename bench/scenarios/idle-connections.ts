@@ -3,7 +3,7 @@ import { median, relayManifest } from "../processes.ts";
 import { memoryMegabytes } from "../speed/mod.ts";
 import { interleaved, percent, rateWithSpread, whole } from "./figures.ts";
 import type { Ground, Postroom } from "./ground.ts";
-import { relayLoad } from "./load.ts";
+import { relayLoad, runIn } from "./load.ts";
 import type { Scenario } from "./scenario.ts";
 
 const RUN_SECONDS = 4;
@@ -27,9 +27,8 @@ export const idleConnections: Scenario = {
     const load = ({ port }: Postroom, messages: number) => relayLoad({ port, sink, messages });
     // Before any mail: what a heap has left of that would hold the connections too.
     const memory = await openAll(ground, busy);
-    const warm = ground.isQuick ? 100 : 5000;
-    await load(busy, warm);
-    const { perSecond } = await load(quiet, warm);
+    await runIn(ground, { port: busy.port, sink });
+    const perSecond = await runIn(ground, { port: quiet.port, sink });
     const messages = ground.isQuick ? 200 : Math.ceil(perSecond * RUN_SECONDS);
     const rates = await interleaved(ground.runs, [quiet, busy], (relay) =>
       load(relay, messages).then((figures) => figures.perSecond),

@@ -4,7 +4,7 @@ import { median } from "../processes.ts";
 import type { Sink } from "../speed/mod.ts";
 import { interleaved, milliseconds, rate, rateWithSpread, spreadCells, spreadOf, whole } from "./figures.ts";
 import type { Ground, Relay } from "./ground.ts";
-import { relayLoad } from "./load.ts";
+import { relayLoad, runIn } from "./load.ts";
 import type { Findings, Goal, Scenario } from "./scenario.ts";
 import { type SenderReport, send } from "./sender.ts";
 
@@ -37,8 +37,8 @@ async function topRates(ground: Ground, relays: readonly Relay[], sink: Sink) {
     relayLoad({ port, sink, messages }).then(({ perSecond }) => perSecond);
   const counts = new Map<Relay, number>();
   for (const relay of relays) {
-    const warm = await load(relay, ground.isQuick ? 100 : 1000);
-    counts.set(relay, ground.isQuick ? 200 : Math.ceil(warm * RUN_SECONDS));
+    const perSecond = await runIn(ground, { port: relay.port, sink });
+    counts.set(relay, ground.isQuick ? 200 : Math.ceil(perSecond * RUN_SECONDS));
   }
   return interleaved(ground.runs, relays, (relay) => load(relay, counts.get(relay) ?? 1000));
 }

@@ -33,6 +33,7 @@ const SHAPE = {
 const TIMEOUT_MS = 120_000;
 /** Longer than a next hop rests that was not there for a moment. */
 const STALLED_MS = 75_000;
+const RUN_IN_MS = 25_000;
 const SAMPLE_MS = 20;
 const POLL_MS = 5;
 
@@ -52,6 +53,25 @@ export async function relayLoad(load: Load & { readonly sink: SmtpSink }): Promi
   } finally {
     source.kill();
   }
+}
+
+/**
+ * What a server of months has behind it: Node compiles what runs often, for about 50,000 messages. Returns its relay rate
+ * after that.
+ */
+export async function runIn(
+  { isQuick }: { readonly isQuick: boolean },
+  load: Omit<Load, "messages"> & { readonly sink: SmtpSink },
+): Promise<number> {
+  const end = performance.now() + RUN_IN_MS;
+  let rate = 0;
+  let sent = 0;
+  while (sent < (isQuick ? 100 : 50_000) && performance.now() < end) {
+    const messages = isQuick ? 100 : Math.max(1000, Math.ceil(rate * 4));
+    rate = (await relayLoad({ ...load, messages })).perSecond;
+    sent += messages;
+  }
+  return rate;
 }
 
 async function arrival(sink: SmtpSink, goal: number): Promise<void> {

@@ -3,8 +3,8 @@ import { pipelineManifests } from "../pipeline-manifests.ts";
 import { median } from "../processes.ts";
 import type { Sink } from "../speed/mod.ts";
 import { interleaved, percent, rateWithSpread, whole } from "./figures.ts";
-import type { Ground, Postroom } from "./ground.ts";
-import { relayLoad } from "./load.ts";
+import type { Postroom } from "./ground.ts";
+import { relayLoad, runIn } from "./load.ts";
 import { cpuSeconds } from "./processes-at-work.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -32,7 +32,10 @@ export const rules: Scenario = {
       relays.push(await ground.postroom({ name: whole(count), manifests }));
     }
     const counts = new Map<Postroom, number>();
-    for (const relay of relays) counts.set(relay, await warmUp(ground, relay, sink));
+    for (const relay of relays) {
+      const perSecond = await runIn(ground, { port: relay.port, sink });
+      counts.set(relay, ground.isQuick ? 300 : Math.ceil(perSecond * RUN_SECONDS));
+    }
     const runs = await interleaved(ground.runs, relays, (relay) =>
       oneRun(relay, sink, counts.get(relay) ?? 1000),
     );
@@ -58,14 +61,6 @@ export const rules: Scenario = {
     };
   },
 };
-
-/** Until it is steady; returns how many messages make a run. */
-async function warmUp(ground: Ground, { port }: Postroom, sink: Sink): Promise<number> {
-  if (ground.isQuick) return 300;
-  await relayLoad({ port, sink, messages: 3000 });
-  const { perSecond } = await relayLoad({ port, sink, messages: 3000 });
-  return Math.ceil(perSecond * RUN_SECONDS);
-}
 
 async function oneRun({ port, pids }: Postroom, sink: Sink, messages: number): Promise<Run> {
   const before = cpuSeconds(pids());

@@ -8,7 +8,7 @@ import { type DiskAbility, diskAbility } from "./disk-ability.ts";
 import { estimateFor } from "./eight-cores.ts";
 import { interleaved, rate, rateWithSpread, whole } from "./figures.ts";
 import type { Ground, Postroom } from "./ground.ts";
-import { relayLoad } from "./load.ts";
+import { relayLoad, runIn } from "./load.ts";
 import { diskOfQueues } from "./machine.ts";
 import { cpuSeconds, deviceFlushes, deviceWrittenBytes, threadSeconds } from "./processes-at-work.ts";
 import type { Scenario } from "./scenario.ts";
@@ -42,7 +42,10 @@ export const workers: Scenario = {
     const sink = await ground.smtpSink();
     const rows = await rowsOf(ground, sink);
     const counts = new Map<Row, number>();
-    for (const row of rows) counts.set(row, await warmUp(ground, row, sink));
+    for (const row of rows) {
+      const perSecond = await runIn(ground, loadOf(row, sink));
+      counts.set(row, ground.isQuick ? 300 : Math.ceil(perSecond * RUN_SECONDS));
+    }
     const runs = await interleaved(ground.runs, rows, (row) => oneRun(row, sink, counts.get(row) ?? 500));
     const disk = await diskAbility(ground.isQuick ? 300 : 2000);
     const medians = rows.map((row) => ({ row, ...mediansOf(runs.get(row) ?? []) }));
@@ -97,20 +100,8 @@ function knowsWorkers(): boolean {
   return help.stdout.includes("--workers");
 }
 
-function load({ relay, loadCores }: Row, sink: Sink, messages: number) {
-  return relayLoad({
-    port: relay.port,
-    sink,
-    messages,
-    ...(loadCores === undefined ? {} : { cores: loadCores }),
-  });
-}
-
-async function warmUp(ground: Ground, row: Row, sink: Sink): Promise<number> {
-  if (ground.isQuick) return 300;
-  await load(row, sink, 3000);
-  const { perSecond } = await load(row, sink, 3000);
-  return Math.ceil(perSecond * RUN_SECONDS);
+function loadOf({ relay, loadCores }: Row, sink: Sink) {
+  return { port: relay.port, sink, ...(loadCores === undefined ? {} : { cores: loadCores }) };
 }
 
 async function oneRun(row: Row, sink: Sink, messages: number): Promise<Run> {
@@ -123,7 +114,7 @@ async function oneRun(row: Row, sink: Sink, messages: number): Promise<Run> {
     flushes: deviceFlushes(device),
   });
   const before = look();
-  const { perSecond, sourceSeconds, sinkSeconds } = await load(row, sink, messages);
+  const { perSecond, sourceSeconds, sinkSeconds } = await relayLoad({ ...loadOf(row, sink), messages });
   const after = look();
   const threads = [...after.threads].map(([id, seconds]) => seconds - (before.threads.get(id) ?? 0));
   return {
