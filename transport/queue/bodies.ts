@@ -22,10 +22,14 @@ import { Segments } from "./segments.ts";
 export { DamagedBodyError, readBody } from "./body-read.ts";
 
 export interface Bodies {
+  /** Bodies of at most so many octets lie in rows. */
+  readonly inlineLimit: number;
   writer(): BodyWriter;
   read(body: Body): AsyncIterable<Uint8Array>;
   /** Throws DamagedBodyError when a file is missing or too short. Its octets are checked as they are read. */
   check(body: Body): Promise<void>;
+  /** False: the body, or what it stands in, is gone. */
+  holds(body: Body): boolean;
   /** A row names this body from now on: discard() leaves it alone. */
   claim(body: Body): void;
   /** Removes bodies that no row names any more. */
@@ -62,6 +66,7 @@ export async function openBodies(
 }
 
 class BodyRoom implements Bodies {
+  readonly inlineLimit: number;
   readonly #options: BodyOptions;
   readonly #segments: Segments;
   readonly #places: Places;
@@ -75,6 +80,7 @@ class BodyRoom implements Bodies {
   constructor(options: BodyOptions) {
     const { directory, inlineLimit, onFault } = options;
     const flush = sharedFlush(directory);
+    this.inlineLimit = inlineLimit;
     this.#options = options;
     this.#segments = new Segments({
       ...options,
@@ -141,6 +147,11 @@ class BodyRoom implements Bodies {
       const octets = Math.max(0, segmentLength - place.offset);
       throw new DamagedBodyError(place.name, `it has ${octets} of ${place.size} octets`);
     }
+  }
+
+  holds(body: Body): boolean {
+    if (body.kind === "inline" || this.#files.has(body.name)) return true;
+    return this.#segments.lengthAround(placeOf(body)) !== undefined;
   }
 
   claim(body: Body): void {

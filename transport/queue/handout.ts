@@ -99,6 +99,16 @@ export class Handout {
     return true;
   }
 
+  /** The item is the same, its octets lie elsewhere now: it keeps its place, if it waits. */
+  replace(item: QueueItem): void {
+    const { id, priority } = item.message;
+    const group = this.#waiting.get(id);
+    const before = group?.ready[priority].get(id);
+    if (group === undefined || before === undefined) return;
+    group.ready[priority].set(id, item);
+    this.#use(group, memoryCost(item) - memoryCost(before));
+  }
+
   /** True when there is memory for what nobody has asked for yet. */
   hasRoom(): boolean {
     if (this.#memoryUsed >= this.#memoryBound * FILLED) this.#makeRoom();

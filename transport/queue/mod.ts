@@ -49,11 +49,15 @@ export interface Queue {
   readBody(body: Body): AsyncIterable<Uint8Array>;
   /** Forgets a finished body that no item will name: its message was refused after all. */
   discardBody(body: Body): void;
-  /** Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them back. */
+  /**
+   * Durable when it resolves. Items inserted Ready are kept in memory (up to a bound) so that take() need not read them
+   * back. An inline body beyond the inline limit is put on disk first, and the row names it there.
+   */
   apply(change: Change, options?: ApplyOptions): Promise<void>;
   /**
    * Like apply({ update: [item] }) for an item in hand, except that the write may wait a moment: after a crash the
-   * item may be as it was before. For what can be decided again. Undefined: done, as far as this process sees.
+   * item may be as it was before. For what can be decided again. An inline body of any size waits with it, in memory.
+   * Undefined: done, as far as this process sees.
    */
   passOn(item: QueueItem): Promise<void> | undefined;
   /** Up to `limit` due items, leased. */

@@ -14,6 +14,8 @@ import type { ApplyOptions, Change, QueueItem, QueueStore } from "./store.ts";
 export interface PostponedParts {
   readonly store: QueueStore;
   readonly clock: Clock;
+  /** The item as the store can take it: its body may be in memory only. */
+  place(item: QueueItem): QueueItem | Promise<QueueItem>;
   /** The item is on disk now. */
   onWritten(item: QueueItem): void;
 }
@@ -32,6 +34,8 @@ const NONE: TakenOver = new Map();
 const PAUSE_MS = 250;
 const PAUSE_AFTER_FAULT_MS = 5000;
 const MOST = 1000;
+/** Of bodies in memory. */
+const MOST_OCTETS = 32 * 1024 * 1024;
 
 export class Postponed {
   readonly #parts: PostponedParts;
@@ -39,6 +43,7 @@ export class Postponed {
   readonly #entries = new Map<string, Entry>();
   #flushing: Promise<unknown> | undefined;
   #failed = false;
+  #octets = 0;
 
   constructor(parts: PostponedParts) {
     this.#parts = parts;
@@ -47,12 +52,15 @@ export class Postponed {
 
   /** False when too much waits, or the disk takes no more: then the update has to be written at once. */
   hasRoom(): boolean {
-    return this.#entries.size < MOST && !this.#failed;
+    return this.#entries.size < MOST && this.#octets < MOST_OCTETS && !this.#failed;
   }
 
   /** `base`: what the store holds of the item. */
   put(item: QueueItem, base: QueueItem | undefined): void {
-    this.#entries.set(item.message.id, { item, base, writing: false });
+    const { id } = item.message;
+    this.#drop(id);
+    this.#entries.set(id, { item, base, writing: false });
+    this.#octets += octetsOf(item);
     this.#arm();
   }
 
@@ -78,7 +86,7 @@ export class Postponed {
       const entry = this.#entries.get(id);
       if (entry === undefined) return;
       taken.set(id, entry);
-      this.#entries.delete(id);
+      this.#drop(id);
     };
     const { update = [], amend, remove = [] } = change;
     for (const { message } of update) take(message.id);
@@ -114,11 +122,15 @@ export class Postponed {
     const { id } = item.message;
     entry.writing = true;
     try {
-      await this.#parts.store.apply({ update: [item] }, base && new Map([[id, base]]), options);
+      const placing = this.#parts.place(item);
+      const placed = placing instanceof Promise ? await placing : placing;
+      // Its body took a while: a change that came meanwhile has taken it over, or removed it.
+      if (this.#entries.get(id) !== entry) return;
+      await this.#parts.store.apply({ update: [placed] }, base && new Map([[id, base]]), options);
       this.#failed = false;
       if (this.#entries.get(id) !== entry) return;
-      this.#entries.delete(id);
-      this.#parts.onWritten(item);
+      this.#drop(id);
+      this.#parts.onWritten(placed);
     } catch {
       this.#failed = true;
       entry.base = undefined;
@@ -128,7 +140,18 @@ export class Postponed {
     }
   }
 
+  #drop(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    this.#octets -= octetsOf(entry.item);
+  }
+
   #arm(): void {
     this.#waker.set(this.#parts.clock.now() + (this.#failed ? PAUSE_AFTER_FAULT_MS : PAUSE_MS));
   }
+}
+
+function octetsOf({ message: { body } }: QueueItem): number {
+  return body.kind === "inline" ? body.size : 0;
 }

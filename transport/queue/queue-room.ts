@@ -12,6 +12,7 @@ import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
 import type { Bodies, DamagedBodyError } from "./bodies.ts";
 import { type DiskUsage, watchDiskUsage } from "./disk-usage.ts";
 import { Fence, idsOf } from "./fence.ts";
+import { LateBodies } from "./late-bodies.ts";
 import type { Marks } from "./marks.ts";
 import { Meanwhile } from "./meanwhile.ts";
 import type { BodyWriter, Queue } from "./mod.ts";
@@ -48,6 +49,7 @@ export class QueueRoom implements Queue {
   readonly #taking: Taking;
   readonly #fence = new Fence();
   readonly #postponed: Postponed;
+  readonly #late: LateBodies;
   readonly #releases: Releases;
   readonly #verbs: AdminVerbs;
   readonly #submission = new Set<string>();
@@ -62,7 +64,12 @@ export class QueueRoom implements Queue {
     const { store } = parts;
     const { clock, log, memoryBound = MEMORY_BOUND } = options;
     const fence = this.#fence;
-    const postponed = new Postponed({ store, clock, onWritten: (item) => this.#noteWritten(item) });
+    const late = new LateBodies(parts.bodies);
+    this.#late = late;
+    const postponed = new Postponed({
+      ...{ store, clock, place: (item) => late.placeForLater(item) },
+      onWritten: (item) => this.#noteWritten(item),
+    });
     this.#postponed = postponed;
     this.store = readAfter(() => postponed.flush(), store);
     this.#taking = new Taking({ store, fence, postponed, clock, log, memoryBound });
@@ -114,7 +121,9 @@ export class QueueRoom implements Queue {
     const whole = this.#postponed.takeOver(change);
     this.#fence.begin(ids);
     try {
-      await this.#parts.store.apply(whole.change, held, options);
+      const placing = this.#late.place(whole.change);
+      const placed = placing instanceof Promise ? await placing : placing;
+      await this.#parts.store.apply(placed, held, options);
     } catch (error) {
       this.#postponed.putBack(whole.taken);
       for (const place of forgotten) this.#taking.dueInStore(place);
@@ -232,24 +241,40 @@ export class QueueRoom implements Queue {
 
   /** On disk at last. Where memory had no room for it, it has to be read from there. */
   #noteWritten(item: QueueItem): void {
-    const { id } = item.message;
+    const { id, body } = item.message;
     this.#fence.touch([id]);
-    if (!this.#taking.knows(id) && !this.#fence.isChanging(id)) this.#taking.offer(item);
+    this.#noteNamed(id, body);
+    if (this.#taking.knows(id)) this.#taking.replace(item);
+    else if (!this.#fence.isChanging(id)) this.#taking.offer(item);
   }
 
   /** The change is on disk, or may wait: leases end, and what is due can be taken. */
   #settle({ insert, update, remove }: Change): void {
-    for (const item of insert ?? []) this.#settleItem(item);
-    for (const item of update ?? []) this.#settleItem(item);
-    for (const id of remove ?? []) this.#leave(id);
+    for (const item of insert ?? []) this.#settleOnDisk(item);
+    for (const item of update ?? []) this.#settleOnDisk(item);
+    for (const id of remove ?? []) {
+      this.#leave(id);
+      this.#late.settled(id);
+    }
+  }
+
+  #settleOnDisk(asked: QueueItem): void {
+    const item = this.#late.placed(asked);
+    this.#noteNamed(item.message.id, item.message.body);
+    this.#settleItem(item);
   }
 
   #settleItem(item: QueueItem): void {
-    const { id, body } = item.message;
+    const { id } = item.message;
     this.#leave(id);
     if (item.queue === "Submission") this.#submission.add(id);
-    this.#parts.bodies.claim(body);
     this.#taking.offer(item);
+  }
+
+  /** The row of the message is on disk, with this body. */
+  #noteNamed(id: string, body: Body): void {
+    this.#parts.bodies.claim(body);
+    this.#late.settled(id, body);
   }
 
   /** It is where it was no more: in hand, in the submission queue. */

@@ -131,6 +131,11 @@ export class Taking {
     return this.#handout.leased(id);
   }
 
+  /** The item is the same, its octets lie elsewhere now. */
+  replace(item: QueueItem): void {
+    this.#handout.replace(item);
+  }
+
   /** True when memory knows where the item is: in hand or waiting. */
   knows(id: string): boolean {
     return this.#handout.has(id);
