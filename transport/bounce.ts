@@ -5,7 +5,7 @@ import type { Metrics } from "../lib/metrics.ts";
 import { formatAddress } from "../mail/address.ts";
 import { composeDsn } from "../mail/dsn.ts";
 import type { Message } from "../mail/message.ts";
-import { readWhole, writeWhole } from "./content.ts";
+import { bodyOf, readWhole } from "./content.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { Queue, QueueItem } from "./queue/mod.ts";
 import type { DsnRequest } from "./settle.ts";
@@ -65,7 +65,7 @@ async function bounceItem(item: QueueItem, request: DsnRequest, deps: BounceDeps
     envelope: { sender: null, recipients: [recipient], bodyType, smtpUtf8, requireTls: false },
     origin: { receivedAt: now, clientAddress: "", helo: "", connector: "", internal: true },
     header,
-    body: await writeWhole(deps.queue, body),
+    body: await bodyOf(deps.queue, body),
     priority: "Normal",
     stamps: {},
   };

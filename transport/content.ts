@@ -17,6 +17,15 @@ export async function readWhole(queue: Queue, body: Body): Promise<Uint8Array> {
   return body.kind === "inline" ? body.bytes : await collect(queue.readBody(body));
 }
 
+/** Octets of a body made here that may stay in memory until a row must name it. */
+const MAX_IN_MEMORY = 1_048_576;
+
+/** A body for an item that the queue is given next: it puts it on disk when the item's row is written, if ever. */
+export async function bodyOf(queue: Queue, bytes: Uint8Array): Promise<Body> {
+  if (bytes.length <= MAX_IN_MEMORY) return { kind: "inline", bytes, size: bytes.length };
+  return await writeWhole(queue, bytes);
+}
+
 /** Stores octets as a body: inline or as a file, as the queue decides. */
 export async function writeWhole(queue: Queue, bytes: Uint8Array): Promise<Body> {
   const writer = queue.writeBody();

@@ -3,7 +3,7 @@ import { addAddressTo, applyDisclaimer, prependSubject, wrapMessage } from "../m
 import { encodeHeaderText } from "../mail/encoded-word.ts";
 import { type HeaderField, makeField, removeFields, setField } from "../mail/header.ts";
 import type { Body, Message } from "../mail/message.ts";
-import { readWhole, writeWhole } from "./content.ts";
+import { bodyOf, readWhole } from "./content.ts";
 import type { ContentEdit } from "./policy/mod.ts";
 import type { Queue } from "./queue/mod.ts";
 
@@ -69,10 +69,10 @@ async function disclaim(
 ): Promise<Content | { rejected: string }> {
   const whole = await readWhole(queue, content.body);
   const result = applyDisclaimer(content.header, whole, edit);
-  if (result.kind === "changed") return { header: result.header, body: await writeWhole(queue, result.body) };
+  if (result.kind === "changed") return { header: result.header, body: await bodyOf(queue, result.body) };
   if (result.kind === "unchanged" || edit.fallbackAction === "Ignore") return content;
   if (edit.fallbackAction === "Reject")
     return { rejected: "The disclaimer cannot be applied to this message" };
   const wrapped = wrapMessage(content.header, whole, edit);
-  return { header: wrapped.header, body: await writeWhole(queue, wrapped.body) };
+  return { header: wrapped.header, body: await bodyOf(queue, wrapped.body) };
 }
