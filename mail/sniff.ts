@@ -7,7 +7,8 @@ const ISO_MARK_LENGTH = 5;
 
 /** Collects what sniffing needs from a stream of octets; nothing else is kept. */
 export class SniffWindow {
-  readonly #start = Buffer.allocUnsafe(SNIFF_WINDOW);
+  /** Octets as latin1. */
+  #start = "";
   /** Most parts end before it. */
   #isoMark: Buffer | undefined;
   #size = 0;
@@ -17,7 +18,8 @@ export class SniffWindow {
   }
 
   write(octets: Uint8Array): void {
-    this.#copy(octets, this.#start, 0);
+    const missing = SNIFF_WINDOW - this.#start.length;
+    if (missing > 0) this.#start += latin1(octets, missing);
     if (this.#size + octets.length > ISO_MARK) {
       this.#isoMark ??= Buffer.alloc(ISO_MARK_LENGTH);
       this.#copy(octets, this.#isoMark, ISO_MARK);
@@ -27,7 +29,7 @@ export class SniffWindow {
 
   type(): string | undefined {
     if (this.#isoMark?.toString("latin1") === "CD001") return "application/x-iso9660-image";
-    return sniffType(this.#start.subarray(0, Math.min(this.#size, SNIFF_WINDOW)));
+    return typeOfText(this.#start);
   }
 
   /** Copies what falls into a window of the stream that begins at `from`. */
@@ -42,8 +44,16 @@ export class SniffWindow {
 
 /** Media type by the first octets, at most 512; undefined when they are not known. */
 export function sniffType(start: Uint8Array): string | undefined {
-  const text = Buffer.from(start.buffer, start.byteOffset, start.byteLength).toString("latin1");
-  for (const [type, offset, magic] of MAGIC) {
+  return typeOfText(latin1(start, start.length));
+}
+
+function latin1({ buffer, byteOffset, length }: Uint8Array, most: number): string {
+  return Buffer.from(buffer, byteOffset, Math.min(length, most)).toString("latin1");
+}
+
+function typeOfText(text: string): string | undefined {
+  const marks = FIRST_OCTETS.has(text.charCodeAt(0)) ? MAGIC : LATER_MAGIC;
+  for (const [type, offset, magic] of marks) {
     if (text.startsWith(magic, offset)) return type;
   }
   if (isMz(text)) return "application/x-msdownload";
@@ -101,6 +111,13 @@ const MAGIC: readonly (readonly [string, number, string])[] = [
   ["image/tiff", 0, "MM\0*"],
   ["image/webp", 8, "WEBP"],
 ];
+
+/** Octets that a mark at the start begins with: most text begins with another. */
+const FIRST_OCTETS: ReadonlySet<number> = new Set(
+  MAGIC.filter(([, offset]) => offset === 0).map(([, , magic]) => magic.charCodeAt(0)),
+);
+
+const LATER_MAGIC = MAGIC.filter(([, offset]) => offset > 0);
 
 const EXECUTABLE: ReadonlySet<string> = new Set([
   "application/x-msdownload",

@@ -33,7 +33,7 @@ export const recipientFilter: Agent<Settings> = {
         const isUnknown = settings.recipientValidationEnabled && domains.classify(address) === "unknown";
         if (isUnknown) unknown.set(session, count + 1);
         // A blocked recipient looks like an unknown one: it must not be told apart. RFC 5321 §4.5.1: but for postmaster.
-        if (isUnknown || (blocked.has(addressKey(address)) && !isPostmaster(address))) {
+        if (isUnknown || (blocked.size > 0 && blocked.has(addressKey(address)) && !isPostmaster(address))) {
           return { action: "reject", reply: UNKNOWN, delayMs };
         }
         return delayMs > 0 ? { action: "tarpit", delayMs } : undefined;

@@ -45,7 +45,7 @@ function blockedBy(settings: Settings): (sender: Address) => boolean {
   const domains = domainNames(settings.blockedDomains);
   const trees = domainNames(settings.blockedDomainsAndSubdomains);
   return (sender) =>
-    senders.has(addressKey(sender)) ||
+    (senders.size > 0 && senders.has(addressKey(sender))) ||
     domains.has(sender.domain) ||
     (trees.size > 0 && domainAndParents(sender.domain).some((domain) => trees.has(domain)));
 }
