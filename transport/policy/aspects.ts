@@ -36,18 +36,30 @@ export function aspectOfField(name: string): number {
   return 1 << (FIRST_SHARED + ((hash >>> 0) % (ASPECTS - FIRST_SHARED)));
 }
 
+export interface FieldName {
+  readonly lower: string;
+  readonly aspect: number;
+}
+
 /** Names as senders wrote them: few differ, and no more are remembered. */
 const MAX_KNOWN = 2000;
 const MAX_KNOWN_LENGTH = 64;
-const known = new Map<string, number>();
+const known = new Map<string, FieldName>();
 
-/** The fields of that name, as written. */
-export function aspectOfName(name: string): number {
+/** Of a name as written. */
+export function fieldName(name: string): FieldName {
   const remembered = known.get(name);
   if (remembered !== undefined) return remembered;
-  const aspect = aspectOfField(name.toLowerCase());
-  if (known.size < MAX_KNOWN && name.length <= MAX_KNOWN_LENGTH) known.set(ownCopy(name), aspect);
-  return aspect;
+  if (known.size >= MAX_KNOWN || name.length > MAX_KNOWN_LENGTH) return readName(name);
+  const own = ownCopy(name);
+  const read = readName(own);
+  known.set(own, read);
+  return read;
+}
+
+function readName(name: string): FieldName {
+  const lower = name.toLowerCase();
+  return { lower, aspect: aspectOfField(lower) };
 }
 
 /** A name is cut out of a header block, which it would keep in memory. */
@@ -58,7 +70,7 @@ function ownCopy(name: string): string {
 /** Of all fields of a header block. */
 export function aspectsOfHeader(header: readonly HeaderField[]): number {
   let aspects = 0;
-  for (const { name } of header) aspects |= aspectOfName(name);
+  for (const { name } of header) aspects |= fieldName(name).aspect;
   return aspects;
 }
 
@@ -78,9 +90,8 @@ export function compareHeaders(before: readonly HeaderField[], after: readonly H
   while (start < shorter && before[start] === after[start]) start++;
   let end = 0;
   while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++;
-  const removed = before.slice(start, before.length - end);
   const added = after.slice(start, after.length - end);
-  return { aspects: aspectsOf(removed) | aspectsOf(added), added };
+  return { aspects: aspectsOf(before.slice(start, before.length - end)) | aspectsOf(added), added };
 }
 
 function aspectsOf(fields: readonly HeaderField[]): number {

@@ -2,9 +2,10 @@
 import type { MimePart } from "../../mail/mime.ts";
 import { isExecutableType } from "../../mail/sniff.ts";
 import { parseQuantity } from "../../snapshot/schema.ts";
+import { complete, FacetValues, NONE, UNKNOWN } from "./facet-values.ts";
 import type { Factories } from "./factory.ts";
 import { composeText } from "./fold.ts";
-import { type Facet, hasValue, type Measure, reaches, UNKNOWN } from "./predicate.ts";
+import { type Facet, hasValue, type Measure, reaches } from "./predicate.ts";
 import { matchesPatterns, type TextSource } from "./text-source.ts";
 import type { MessageView } from "./view.ts";
 
@@ -29,8 +30,13 @@ export const attachmentPredicates = {
   hasAttachment: (wanted) => hasValue("hasAttachment", hasAttachment, [String(wanted)]),
 } satisfies Partial<Factories>;
 
+const TRUE = complete(["true"]);
+const FALSE = complete(["false"]);
+const NO_PARTS: readonly MimePart[] = [];
+
 function attachments({ mime }: MessageView): readonly MimePart[] {
-  return mime?.parts.filter((part) => part.attachment) ?? [];
+  if (mime === undefined || mime.parts.length === 0) return NO_PARTS;
+  return mime.parts.filter((part) => part.attachment);
 }
 
 /** A facet of attachments: values of all of them; more may follow when the content is unknown or too complex. */
@@ -39,10 +45,12 @@ function attachmentFacet(name: string, rank: number, valuesOf: (part: MimePart) 
     name,
     rank,
     needsMime: true,
-    values: (view) => ({
-      values: new Set(attachments(view).flatMap(valuesOf)),
-      complete: view.mime?.tooComplex === false,
-    }),
+    values(view) {
+      const parts = attachments(view);
+      const isKnown = view.mime?.tooComplex === false;
+      if (parts.length === 0) return isKnown ? NONE : UNKNOWN;
+      return new FacetValues(parts.flatMap(valuesOf), isKnown);
+    },
   };
 }
 
@@ -53,8 +61,8 @@ function attachmentFlag(name: string, holds: (part: MimePart) => boolean): Facet
     rank: 8,
     needsMime: true,
     values(view) {
-      if (attachments(view).some(holds)) return { values: new Set(["true"]), complete: true };
-      return view.mime?.tooComplex === false ? { values: new Set(["false"]), complete: true } : UNKNOWN;
+      if (attachments(view).some(holds)) return TRUE;
+      return view.mime?.tooComplex === false ? FALSE : UNKNOWN;
     },
   };
 }

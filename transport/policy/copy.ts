@@ -26,9 +26,11 @@ export interface WorkingCopy extends Omit<PolicyCopy, "recipients" | "added"> {
   readonly stopped: boolean;
 }
 
+const NOBODY: readonly Recipient[] = [];
+
 export function firstCopy(message: Message, recipients: readonly Recipient[]): WorkingCopy {
   return {
-    recipients: recipients.map((recipient) => ({ recipient, added: false, replaces: [] })),
+    recipients: recipients.map((recipient) => ({ recipient, added: false, replaces: NOBODY })),
     edits: [],
     fate: { kind: "deliver" },
     connectorOverride: undefined,
@@ -47,62 +49,98 @@ export function isOpen({ fate, stopped }: WorkingCopy): boolean {
 
 /** Everybody who still gets the message. */
 export function receivers(copies: readonly WorkingCopy[]): Recipient[] {
-  return copies
-    .filter(({ fate }) => fate.kind === "deliver")
-    .flatMap(({ recipients }) => recipients.map(({ recipient }) => recipient));
+  const all: Recipient[] = [];
+  for (const { fate, recipients } of copies) {
+    if (fate.kind === "deliver") for (const { recipient } of recipients) all.push(recipient);
+  }
+  return all;
+}
+
+/** Holds a working copy. */
+interface Holder {
+  readonly copy: WorkingCopy;
 }
 
 /** Who gets the message so far, by address; looked up by few actions, so listed when one asks. */
-export interface Receiving {
-  has(key: string): boolean;
-  add(recipients: readonly WorkingRecipient[]): void;
-}
+export class Receiving {
+  readonly #holders: readonly Holder[];
+  #added: WorkingRecipient[] | undefined;
+  #keys: Set<string> | undefined;
 
-export function receivingNow(copies: readonly WorkingCopy[]): Receiving {
-  const added: WorkingRecipient[] = [];
-  let keys: Set<string> | undefined;
-  return {
-    has(key) {
-      if (keys === undefined) {
-        const all = [...receivers(copies), ...added.map(({ recipient }) => recipient)];
-        keys = new Set(all.map(({ address }) => addressKey(address)));
-      }
-      return keys.has(key);
-    },
-    add(recipients) {
-      if (keys === undefined) added.push(...recipients);
-      else for (const { recipient } of recipients) keys.add(addressKey(recipient.address));
-    },
-  };
+  constructor(holders: readonly Holder[]) {
+    this.#holders = holders;
+  }
+
+  has(key: string): boolean {
+    this.#keys ??= this.#list();
+    return this.#keys.has(key);
+  }
+
+  add(recipients: readonly WorkingRecipient[]): void {
+    this.#added ??= [];
+    for (const one of recipients) {
+      this.#added.push(one);
+      this.#keys?.add(addressKey(one.recipient.address));
+    }
+  }
+
+  #list(): Set<string> {
+    const keys = new Set(
+      receivers(this.#holders.map(({ copy }) => copy)).map(({ address }) => addressKey(address)),
+    );
+    for (const { recipient } of this.#added ?? []) keys.add(addressKey(recipient.address));
+    return keys;
+  }
 }
 
 /** What the rules decided, with equal copies made one. */
-export function finishCopies(copies: readonly WorkingCopy[]): PolicyCopy[] {
-  const finished = new Map<string, PolicyCopy>();
-  for (const copy of copies) {
-    const result = finishCopy(copy);
-    const key = copies.length === 1 ? "" : contentKey(result);
-    const same = finished.get(key);
-    finished.set(key, same === undefined ? result : joinCopies(same, result));
-  }
-  return [...finished.values()].filter(({ recipients, added }) => recipients.length + added.length > 0);
+export function finishCopies(holders: readonly Holder[]): PolicyCopy[] {
+  const finished = holders.map(({ copy }) => finishCopy(copy));
+  const distinct = finished.length === 1 ? finished : joinEqual(finished);
+  return distinct.filter(({ recipients, added }) => recipients.length + added.length > 0);
 }
 
-function finishCopy({ recipients, header, stopped, ...rest }: WorkingCopy): PolicyCopy {
-  const all = recipients.map(({ recipient }) => recipient);
-  if (rest.fate.kind === "quarantine") return { ...rest, recipients: all, added: [] };
-  const named = recipients.filter(({ added }) => !added);
-  if (rest.fate.kind !== "deliver") {
-    // The sender hears of those it wrote to, not of where rules sent the message.
-    const told = named.flatMap(({ recipient, replaces }) => (replaces.length > 0 ? replaces : [recipient]));
-    return { ...rest, recipients: uniqueRecipients(told), added: [] };
+function joinEqual(copies: readonly PolicyCopy[]): PolicyCopy[] {
+  const byContent = new Map<string, PolicyCopy>();
+  for (const copy of copies) {
+    const key = contentKey(copy);
+    const same = byContent.get(key);
+    byContent.set(key, same === undefined ? copy : joinCopies(same, copy));
   }
-  const isKept = ({ added, replaces }: WorkingRecipient) => !added && replaces.length === 0;
-  return {
-    ...rest,
-    recipients: recipients.filter(isKept).map(({ recipient }) => recipient),
-    added: recipients.filter((one) => !isKept(one)).map(({ recipient }) => recipient),
-  };
+  return [...byContent.values()];
+}
+
+function finishCopy(copy: WorkingCopy): PolicyCopy {
+  const kept: Recipient[] = [];
+  const added: Recipient[] = [];
+  if (copy.fate.kind === "quarantine") return endCopy(copy, recipientsOf(copy), added);
+  // The sender hears of those it wrote to, not of where rules sent the message.
+  if (copy.fate.kind !== "deliver") return endCopy(copy, uniqueRecipients(namedBySender(copy)), added);
+  for (const one of copy.recipients) (isAsNamed(one) ? kept : added).push(one.recipient);
+  return endCopy(copy, kept, added);
+}
+
+function endCopy(
+  { edits, fate, connectorOverride, requireTls, priority, stamps }: WorkingCopy,
+  recipients: readonly Recipient[],
+  added: readonly Recipient[],
+): PolicyCopy {
+  return { recipients, edits, fate, connectorOverride, requireTls, priority, stamps, added };
+}
+
+function isAsNamed({ added, replaces }: WorkingRecipient): boolean {
+  return !added && replaces.length === 0;
+}
+
+function namedBySender({ recipients }: WorkingCopy): Recipient[] {
+  return recipients.flatMap(({ recipient, added, replaces }) => {
+    if (added) return [];
+    return replaces.length > 0 ? replaces : recipient;
+  });
+}
+
+export function recipientsOf({ recipients }: WorkingCopy): Recipient[] {
+  return recipients.map(({ recipient }) => recipient);
 }
 
 function joinCopies(a: PolicyCopy, b: PolicyCopy): PolicyCopy {

@@ -28,6 +28,7 @@ type Levels = number | Uint8Array;
 
 const LEVEL: Readonly<Record<Result, number>> = { no: 0, unknown: 1, yes: 2 };
 const RESULTS: readonly Result[] = ["no", "unknown", "yes"];
+const NOBODY: readonly Recipient[] = [];
 /** Of nobody. */
 export const NO_JUDGEMENT: Judgement = {
   outcome: "not-matched",
@@ -52,7 +53,14 @@ export function judgeRule(
     holds = combine(holds, tryAny(trial, rule.anyOf), Math.min);
   }
   const released = explain || !isAll(holds, 0) ? tryAny(trial, rule.exceptions) : 0;
-  return summarize(recipients, holds, released, trial.results);
+  return isPlainMiss(trial, holds, released)
+    ? NO_JUDGEMENT
+    : summarize(recipients, holds, released, trial.results);
+}
+
+/** Nobody is told of a rule that just does not match. */
+function isPlainMiss({ explain }: Trial, holds: Levels, released: Levels): boolean {
+  return !explain && typeof released === "number" && isAll(holds, 0);
 }
 
 function summarize(
@@ -85,9 +93,9 @@ function summarizeAlike(
   predicates: readonly PredicateResult[],
 ): Judgement {
   const level = Math.min(holds, 2 - released);
-  const matched = level === 2 ? recipients : [];
-  const unknown = level === 1 ? recipients : [];
-  const excepted = holds > 0 && released === 2 ? recipients : [];
+  const matched = level === 2 ? recipients : NOBODY;
+  const unknown = level === 1 ? recipients : NOBODY;
+  const excepted = holds > 0 && released === 2 ? recipients : NOBODY;
   const cause = level === 1 ? findCause(predicates, holds === 2) : undefined;
   return {
     outcome: outcomeOf(matched, unknown, excepted),

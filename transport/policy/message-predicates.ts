@@ -1,8 +1,9 @@
 /** Predicates on the message as a whole: size, kind, importance, spam confidence level, stamps. */
 import { messageSize } from "../../mail/message.ts";
 import { parseQuantity } from "../../snapshot/schema.ts";
+import { complete, type FacetValues, NONE, UNKNOWN } from "./facet-values.ts";
 import type { Conditions, Factories } from "./factory.ts";
-import { complete, type Facet, hasValue, type Measure, NONE, reaches, UNKNOWN } from "./predicate.ts";
+import { type Facet, hasValue, type Measure, reaches } from "./predicate.ts";
 import type { MessageView } from "./view.ts";
 
 type MessageType = NonNullable<Conditions["messageTypeMatches"]>;
@@ -41,7 +42,11 @@ const stamp: Facet = {
   name: "stamp",
   rank: 4,
   needsMime: false,
-  values: ({ stamps }) => complete(Object.entries(stamps).map(([name, value]) => `${name}=${value}`)),
+  values({ stamps }) {
+    const values: string[] = [];
+    for (const name in stamps) if (Object.hasOwn(stamps, name)) values.push(`${name}=${stamps[name]}`);
+    return complete(values);
+  },
 };
 
 /** Kinds that the header alone tells. */
@@ -49,7 +54,11 @@ const messageType: Facet = {
   name: "messageType",
   rank: 7,
   needsMime: false,
-  values: (view) => complete(TYPE_TESTS.filter(([, holds]) => holds(view)).map(([type]) => type)),
+  values(view) {
+    const types: MessageType[] = [];
+    for (const [type, holds] of TYPE_TESTS) if (holds(view)) types.push(type);
+    return complete(types);
+  },
 };
 
 const TYPE_TESTS: readonly (readonly [MessageType, (view: MessageView) => boolean])[] = [
@@ -66,10 +75,11 @@ function isOutOfOffice(view: MessageView): boolean {
   return (replied || lowerValue(view, "precedence") === "auto_reply") && !isReport(view);
 }
 
+const FORWARD_FIELDS = ["autoforwarded", "x-ms-exchange-organization-autoforwarded"];
+
 // RFC 2156 §5.3.4 Autoforwarded, and the name that Exchange gives it.
 function isAutoForwarded(view: MessageView): boolean {
-  const names = ["autoforwarded", "x-ms-exchange-organization-autoforwarded"];
-  const stated = names.some((name) => lowerValue(view, name) === "true");
+  const stated = FORWARD_FIELDS.some((name) => lowerValue(view, name) === "true");
   return stated || /^auto-forwarded\b/.test(lowerValue(view, "auto-submitted"));
 }
 
@@ -127,16 +137,30 @@ const importance: Facet = {
   name: "importance",
   rank: 7,
   needsMime: false,
-  values: (view) => complete([importanceOf(view)]),
+  values: (view) => IMPORTANCES[importanceOf(view)],
 };
+
+const IMPORTANCES: Readonly<Record<Importance, FacetValues>> = {
+  Low: complete(["Low"]),
+  Normal: complete(["Normal"]),
+  High: complete(["High"]),
+};
+/** By the value of Importance, and of Priority. */
+const NAMED: ReadonlyMap<string, Importance> = new Map([
+  ["low", "Low"],
+  ["normal", "Normal"],
+  ["high", "High"],
+]);
+const URGENCIES: ReadonlyMap<string, Importance> = new Map([
+  ["urgent", "High"],
+  ["non-urgent", "Low"],
+]);
 
 /** Importance (RFC 2156 §5.3.4) before X-Priority before Priority; none of them is Normal. */
 function importanceOf(view: MessageView): Importance {
-  const named: Readonly<Record<string, Importance>> = { low: "Low", normal: "Normal", high: "High" };
-  const stated = named[lowerValue(view, "importance")];
+  const stated = NAMED.get(lowerValue(view, "importance"));
   if (stated !== undefined) return stated;
   const level = Number.parseInt(lowerValue(view, "x-priority"), 10);
   if (level >= 1 && level <= 5) return level < 3 ? "High" : level > 3 ? "Low" : "Normal";
-  const urgency: Readonly<Record<string, Importance>> = { urgent: "High", "non-urgent": "Low" };
-  return urgency[lowerValue(view, "priority")] ?? "Normal";
+  return URGENCIES.get(lowerValue(view, "priority")) ?? "Normal";
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Recipient } from "../../mail/message.ts";
+import { FacetValues } from "./facet-values.ts";
 import type { Fact, MessageView } from "./view.ts";
 
 export type Result = "yes" | "no" | "unknown";
@@ -15,12 +16,6 @@ export type Result = "yes" | "no" | "unknown";
 export interface Verdict {
   readonly result: Result;
   readonly evidence: string;
-}
-
-/** Values that a message has. `complete` false: there may be more, which cannot be known now. */
-export interface FacetValues {
-  readonly values: ReadonlySet<string>;
-  readonly complete: boolean;
 }
 
 export interface Facet {
@@ -31,7 +26,9 @@ export interface Facet {
   readonly needsMime: boolean;
   values(view: MessageView): FacetValues;
   /** For facets of recipients: the values of one of them; values() is their union. */
-  valuesOf?(recipient: Recipient, view: MessageView): ReadonlySet<string>;
+  valuesOf?(recipient: Recipient, view: MessageView): FacetValues;
+  /** Lower-case name of the field that all values come from: without it there are none, with it all are known. */
+  readonly field?: string | undefined;
   /** For facets of the header's fields, of which all values are known: those that the view's `before` may lack. */
   addedValues?(view: MessageView): readonly string[];
 }
@@ -67,8 +64,6 @@ export interface Predicate {
 }
 
 export const NO: Verdict = { result: "no", evidence: "" };
-export const NONE: FacetValues = { values: new Set(), complete: true };
-export const UNKNOWN: FacetValues = { values: new Set(), complete: false };
 
 export function yes(evidence: string): Verdict {
   return { result: "yes", evidence };
@@ -78,40 +73,41 @@ export function unknown(evidence: string): Verdict {
   return { result: "unknown", evidence };
 }
 
-export function complete(values: readonly string[]): FacetValues {
-  return values.length === 0 ? NONE : { values: new Set(values), complete: true };
-}
-
 /** The facet's values of this view, worked out once. */
 export function facetValues(facet: Facet, view: MessageView): FacetValues {
   return facetFact(facet, view).value;
 }
 
 export function facetFact(facet: Facet, view: MessageView): Fact<FacetValues> {
-  return view.fact(facet.name, () => facet.values(view));
+  return view.fact(facet.name, facet, valuesIn);
+}
+
+function valuesIn(view: MessageView, facet: Facet): FacetValues {
+  return facet.values(view);
+}
+
+/** True when what is known of all recipients is known of this one. */
+export function isOnlyRecipient(recipient: Recipient, { allRecipients }: MessageView): boolean {
+  return allRecipients.length === 1 && allRecipients[0] === recipient;
 }
 
 /** Holds when the message, or the recipient, has one of the keys. */
 export function hasValue(name: string, facet: Facet, keys: readonly string[]): Predicate {
-  const wanted = new Set(keys);
+  const wanted = new FacetValues(keys, true);
   const { valuesOf } = facet;
-  const judge = ({ values, complete: known }: FacetValues): Verdict => {
-    const found = firstCommon(wanted, values);
-    if (found !== undefined) return yes(found);
-    return known ? NO : unknown(MIME_UNKNOWN);
-  };
   return {
     name,
     cost: facet.rank,
     needsMime: facet.needsMime,
-    index: { kind: "facet", facet, keys: [...wanted] },
+    index: { kind: "facet", facet, keys: [...new Set(keys)] },
     perRecipient: valuesOf !== undefined,
-    test: (view, recipient) =>
-      judge(
-        valuesOf === undefined
-          ? facetValues(facet, view)
-          : { values: valuesOf(recipient, view), complete: true },
-      ),
+    test(view, recipient) {
+      const isOfMessage = valuesOf === undefined || isOnlyRecipient(recipient, view);
+      const has = isOfMessage ? facetValues(facet, view) : valuesOf(recipient, view);
+      const found = firstCommon(wanted, has);
+      if (found !== undefined) return yes(found);
+      return has.complete ? NO : unknown(MIME_UNKNOWN);
+    },
   };
 }
 
@@ -139,14 +135,21 @@ export function measured(measure: Measure, view: MessageView): Measured {
 }
 
 export function measureFact(measure: Measure, view: MessageView): Fact<Measured> {
-  return view.fact(measure.name, () => measure.measure(view));
+  return view.fact(measure.name, measure, measureIn);
+}
+
+function measureIn(view: MessageView, measure: Measure): Measured {
+  return measure.measure(view);
 }
 
 /** The first in the order of the rule, so that what other rules look for in the message changes no evidence. */
-function firstCommon(wanted: ReadonlySet<string>, has: ReadonlySet<string>): string | undefined {
-  const [few, many] = has.size < wanted.size ? [has, wanted] : [wanted, has];
-  for (const value of few) {
-    if (many.has(value)) return few === wanted ? value : [...wanted].find((one) => has.has(one));
-  }
+function firstCommon(wanted: FacetValues, has: FacetValues): string | undefined {
+  if (has.values.length < wanted.values.length && !hasCommon(wanted, has.values)) return undefined;
+  for (const value of wanted.values) if (has.has(value)) return value;
   return undefined;
+}
+
+function hasCommon(wanted: FacetValues, values: readonly string[]): boolean {
+  for (const value of values) if (wanted.has(value)) return true;
+  return false;
 }

@@ -3,8 +3,9 @@ import { type Address, addressKey } from "../../mail/address.ts";
 import { domainAndParents } from "../../mail/domain.ts";
 import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
+import { complete, type FacetValues } from "./facet-values.ts";
 import { addressKeys, domainKeys, type Factories } from "./factory.ts";
-import { complete, type Facet, hasValue, type Measure, reaches } from "./predicate.ts";
+import { type Facet, hasValue, type Measure, reaches } from "./predicate.ts";
 import { containsWords, matchesPatterns, type TextSource } from "./text-source.ts";
 import { addressText, type MessageView } from "./view.ts";
 
@@ -40,8 +41,8 @@ function recipientFacet(
     needsMime: false,
     values: (view) => complete(view.allRecipients.flatMap(({ address }) => valuesOf(address, view.domains))),
     valuesOf(recipient, view) {
-      const known = view.memo(ofEach, () => new Map<Recipient, ReadonlySet<string>>());
-      const values = known.get(recipient) ?? new Set(valuesOf(recipient.address, view.domains));
+      const known = view.memo(ofEach, () => new Map<Recipient, FacetValues>());
+      const values = known.get(recipient) ?? complete(valuesOf(recipient.address, view.domains));
       known.set(recipient, values);
       return values;
     },

@@ -2,11 +2,14 @@
  * Rule index: the rules that could hold for a message, found by what the message has.
  *
  * Each rule stands under its keys (index-keys.ts). A message lacks the keys of nearly all rules, and those it lacks are
- * never looked at. A rule without any predicate that has keys is always looked at. Rules are only ever added, so that
- * one index serves the rule sets of many snapshots: each knows which of the rules found are its own.
+ * never looked at: a facet of a header field is asked only when the message has the field. A rule without any predicate
+ * that has keys is always looked at. Rules are only ever added, so that one index serves the rule sets of many
+ * snapshots: each knows which of the rules found are its own.
  *
  * @module
  */
+import type { HeaderField } from "../../mail/header.ts";
+import { fieldName, HEADER } from "./aspects.ts";
 import { type Facet, facetFact, type IndexKey, type Measure, measureFact } from "./predicate.ts";
 import type { MessageView } from "./view.ts";
 
@@ -19,10 +22,15 @@ export interface RuleIndex {
 
 export interface CandidateSearch {
   /**
-   * Ids of the rules that could hold and that no view given before brought, in no order, perhaps repeated. Of a view
+   * Names the rules that could hold and that no view given before brought, in no order, perhaps repeated. Of a view
    * made from another one, only what it has changed is looked at.
    */
-  candidates(view: MessageView): number[];
+  candidates(view: MessageView, found: Found): void;
+}
+
+/** Where the ids of rules go. */
+export interface Found {
+  add(id: number): void;
 }
 
 interface FacetIndex {
@@ -30,6 +38,8 @@ interface FacetIndex {
   /** Most keys lead to one rule only, and a list for each would take most of the index. */
   readonly byKey: Map<string, number | number[]>;
   readonly all: number[];
+  /** The last one that asked it. */
+  look: number;
 }
 
 interface MeasureIndex {
@@ -39,66 +49,97 @@ interface MeasureIndex {
   sorted: boolean;
 }
 
-/** A facet or a measure that rules stand under. */
-interface Part {
-  /** Gives the aspects of the view that what it found was worked out from. */
-  collect(view: MessageView, ids: number[]): number;
+interface Parts {
+  readonly always: number[];
+  readonly facets: FacetIndex[];
+  readonly measures: MeasureIndex[];
+  /** Facets whose values come from one field of the header, by its name. */
+  readonly ofField: Map<string, FacetIndex[]>;
+  /** Counts looks at the fields of a view. */
+  looks: number;
 }
 
 export function createRuleIndex(): RuleIndex {
   const facets = new Map<string, FacetIndex>();
   const measures = new Map<string, MeasureIndex>();
-  const parts: Part[] = [];
-  const always: number[] = [];
+  const parts: Parts = { always: [], facets: [], measures: [], ofField: new Map(), looks: 0 };
   return {
     add(id, keys) {
-      if (keys === undefined) always.push(id);
+      if (keys === undefined) parts.always.push(id);
       for (const key of keys ?? []) {
         if (key.kind === "facet") addFacet(facets, parts, key, id);
         else addMeasure(measures, parts, key, id);
       }
     },
-    search: () => createSearch(parts, always),
+    search: () => new Search(parts),
   };
 }
 
-function createSearch(parts: readonly Part[], always: readonly number[]): CandidateSearch {
-  const searched = new Set<MessageView>();
-  /** Aspects that each part was ever worked out from. */
-  const aspects = new Int32Array(parts.length);
-  const collect = (view: MessageView, ids: number[]) => {
-    if (searched.has(view)) return;
-    searched.add(view);
-    if (view.before === undefined) for (const id of always) ids.push(id);
-    else collect(view.before, ids);
-    for (let place = 0; place < aspects.length; place++) {
-      const of = aspects[place] as number;
-      if (view.before !== undefined && (of & view.changed) === 0) continue;
-      aspects[place] = of | (parts[place]?.collect(view, ids) ?? 0);
+class Search implements CandidateSearch {
+  readonly #parts: Parts;
+  /** By the number of a view: it was looked at. */
+  readonly #searched: boolean[] = [];
+  /** Aspects that each facet, and then each measure, was ever worked out from. */
+  readonly #aspects: number[] = [];
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  candidates(view: MessageView, found: Found): void {
+    if (this.#searched[view.number] === true) return;
+    this.#searched[view.number] = true;
+    const { before } = view;
+    if (before === undefined) addAll(this.#parts.always, found);
+    else this.candidates(before, found);
+    this.#collectFields(view, found);
+    const { facets, measures } = this.#parts;
+    for (let place = 0; place < facets.length; place++) {
+      if (!this.#hasChanged(place, view)) continue;
+      this.#note(place, collectFacet(facets[place] as FacetIndex, view, found));
     }
-  };
-  return {
-    candidates(view) {
-      const ids: number[] = [];
-      collect(view, ids);
-      return ids;
-    },
-  };
+    for (let place = 0; place < measures.length; place++) {
+      if (!this.#hasChanged(facets.length + place, view)) continue;
+      this.#note(facets.length + place, collectMeasure(measures[place] as MeasureIndex, view, found));
+    }
+  }
+
+  #hasChanged(place: number, { before, changed }: MessageView): boolean {
+    return before === undefined || ((this.#aspects[place] ?? 0) & changed) !== 0;
+  }
+
+  #note(place: number, aspects: number): void {
+    this.#aspects[place] = (this.#aspects[place] ?? 0) | aspects;
+  }
+
+  #collectFields(view: MessageView, found: Found): void {
+    const { ofField } = this.#parts;
+    if (ofField.size === 0) return;
+    const { addedFields } = view;
+    const look = ++this.#parts.looks;
+    for (let at = 0; at < addedFields.length; at++) {
+      const { lower } = fieldName((addedFields[at] as HeaderField).name);
+      const facets = ofField.get(lower);
+      if (facets !== undefined) for (const index of facets) this.#collectOnce(index, look, view, found);
+    }
+  }
+
+  /** A message may have many fields of one name. */
+  #collectOnce(index: FacetIndex, look: number, view: MessageView, found: Found): void {
+    if (index.look === look) return;
+    index.look = look;
+    collectFacet(index, view, found);
+  }
 }
 
 function addFacet(
-  facets: Map<string, FacetIndex>,
-  parts: Part[],
+  known: Map<string, FacetIndex>,
+  parts: Parts,
   { facet, keys }: IndexKey & { kind: "facet" },
   id: number,
 ): void {
-  let index = facets.get(facet.name);
-  if (index === undefined) {
-    const made: FacetIndex = { facet, byKey: new Map(), all: [] };
-    parts.push({ collect: (view, ids) => collectFacet(made, view, ids) });
-    facets.set(facet.name, made);
-    index = made;
-  }
+  const index = known.get(facet.name) ?? createFacet(facet, parts);
+  known.set(facet.name, index);
   index.all.push(id);
   for (const key of keys) {
     const ids = index.byKey.get(key);
@@ -108,51 +149,62 @@ function addFacet(
   }
 }
 
+function createFacet(facet: Facet, { facets, ofField }: Parts): FacetIndex {
+  const index: FacetIndex = { facet, byKey: new Map(), all: [], look: 0 };
+  const { field } = facet;
+  if (field === undefined) facets.push(index);
+  else ofField.set(field, [...(ofField.get(field) ?? []), index]);
+  return index;
+}
+
 function addMeasure(
-  measures: Map<string, MeasureIndex>,
-  parts: Part[],
+  known: Map<string, MeasureIndex>,
+  { measures }: Parts,
   { measure, minimum }: IndexKey & { kind: "measure" },
   id: number,
 ): void {
-  let index = measures.get(measure.name);
+  let index = known.get(measure.name);
   if (index === undefined) {
-    const made: MeasureIndex = { measure, entries: [], sorted: true };
-    parts.push({ collect: (view, ids) => collectMeasure(made, view, ids) });
-    measures.set(measure.name, made);
-    index = made;
+    index = { measure, entries: [], sorted: true };
+    measures.push(index);
+    known.set(measure.name, index);
   }
   index.entries.push({ minimum, id });
   index.sorted = false;
 }
 
-function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, ids: number[]): number {
-  const added = view.before === undefined ? undefined : facet.addedValues?.(view);
-  if (added !== undefined) {
-    collectValues(byKey, added, ids);
-    return 0;
+function collectFacet({ facet, byKey, all }: FacetIndex, view: MessageView, found: Found): number {
+  if (facet.addedValues !== undefined) {
+    collectValues(byKey, facet.addedValues(view), found);
+    // Of every later view those added are asked for, by what the header's change sets.
+    return HEADER;
   }
   const { value, of } = facetFact(facet, view);
-  if (!value.complete) for (const id of all) ids.push(id);
-  else if (value.values.size > 0) collectValues(byKey, value.values, ids);
+  if (value.complete) collectValues(byKey, value.values, found);
+  else addAll(all, found);
   return of;
 }
 
-function collectValues(byKey: FacetIndex["byKey"], values: Iterable<string>, ids: number[]): void {
-  for (const value of values) {
-    const found = byKey.get(value);
-    if (typeof found === "number") ids.push(found);
-    else if (found !== undefined) for (const id of found) ids.push(id);
+function collectValues(byKey: FacetIndex["byKey"], values: readonly string[], found: Found): void {
+  for (let at = 0; at < values.length; at++) {
+    const ids = byKey.get(values[at] as string);
+    if (typeof ids === "number") found.add(ids);
+    else if (ids !== undefined) addAll(ids, found);
   }
 }
 
-function collectMeasure(index: MeasureIndex, view: MessageView, ids: number[]): number {
-  const { value: found, of } = measureFact(index.measure, view);
-  const { value, complete } = found;
+function collectMeasure(index: MeasureIndex, view: MessageView, found: Found): number {
+  const { value: measured, of } = measureFact(index.measure, view);
+  const { value, complete } = measured;
   if (!index.sorted) index.entries.sort((a, b) => a.minimum - b.minimum);
   index.sorted = true;
   for (const { minimum, id } of index.entries) {
     if (complete && (value === undefined || value < minimum)) break;
-    ids.push(id);
+    found.add(id);
   }
   return of;
+}
+
+function addAll(ids: readonly number[], found: Found): void {
+  for (let at = 0; at < ids.length; at++) found.add(ids[at] as number);
 }

@@ -8,12 +8,21 @@
  */
 import type { Recipient } from "../../mail/message.ts";
 import type { DomainTable } from "../../snapshot/domain-table.ts";
-import { finishCopies, firstCopy, isOpen, receivers, receivingNow, type WorkingCopy } from "./copy.ts";
-import { type Judgement, judgeRule } from "./judge.ts";
+import {
+  finishCopies,
+  firstCopy,
+  isOpen,
+  Receiving,
+  receivers,
+  recipientsOf,
+  type WorkingCopy,
+} from "./copy.ts";
+import { type Judgement, judgeRule, NO_JUDGEMENT } from "./judge.ts";
 import type { PolicyDecision, PolicyInput, PredicateResult, RuleTrace } from "./mod.ts";
+import { OrderQueue } from "./order-queue.ts";
 import type { CompiledRule, StoredRule } from "./rule.ts";
-import type { RuleIndex } from "./rule-index.ts";
-import { isActive, NO_PLACE } from "./rules-in-force.ts";
+import type { CandidateSearch, Found, RuleIndex } from "./rule-index.ts";
+import { isActive } from "./rules-in-force.ts";
 import { createTextFacts } from "./text-facts.ts";
 import { traceInactive, traceRule } from "./trace.ts";
 import { createView, type MessageView } from "./view.ts";
@@ -32,68 +41,76 @@ export interface RuleBook {
 interface ViewedCopy {
   readonly copy: WorkingCopy;
   readonly view: MessageView;
+  /** Whom rules judge: nobody of a copy that is closed. */
+  readonly judged: readonly Recipient[];
 }
 
 /** `explain`: every rule is tried and traced, with all of its predicates. */
 export function runRules(book: RuleBook, input: PolicyInput, explain: boolean): PolicyDecision {
-  const run = createRun(book, input, explain);
-  const queue = explain ? allOrders(book.rules.length) : createOrderQueue();
-  queue.add(run.candidates());
-  for (let order = queue.next(); order !== undefined; order = queue.next()) {
+  const run = new Run(book, input, explain);
+  const places = book.placesAt(input.now);
+  const orders = explain ? allOrders(book.rules.length) : new OrderQueue(places);
+  run.findCandidates(orders);
+  for (let order = orders.next(); order !== undefined; order = orders.next()) {
     const rule = book.rules[order];
     const step = rule === undefined ? "unchanged" : run.step(book.compile(rule));
-    if (step === "changed") queue.add(run.candidates());
-    if (step !== "changed" && step !== "unchanged") return step;
+    if (step === "changed") run.findCandidates(orders);
+    else if (step !== "unchanged") return step;
   }
   return run.finish();
 }
 
 /** The state between rules. */
-function createRun(book: RuleBook, input: PolicyInput, explain: boolean) {
-  const { now } = input;
-  const places = book.placesAt(now);
-  const search = book.index.search();
-  const trace: RuleTrace[] = [];
-  const logTexts: string[] = [];
-  let viewed = firstViews(book, input);
-  const skip = (rule: CompiledRule) => {
-    if (explain) trace.push(traceInactive(rule));
-    return "unchanged" as const;
-  };
-  return {
-    /** Places of rules that could hold for any copy as it is now, and that were not named before; perhaps repeated. */
-    candidates(): number[] {
-      const found: number[] = [];
-      if (explain) return found;
-      for (const { copy, view } of viewed) {
-        if (isOpen(copy)) addPlaces(search.candidates(view), places, found);
-      }
-      return found;
-    },
-    /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
-    step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
-      if (!isActive(rule.entry, now)) return skip(rule);
-      const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, explain));
-      const ruleTrace = traceRule(rule, judgements);
-      if (explain || ruleTrace.outcome !== "not-matched") trace.push(ruleTrace);
-      if (mustWait(rule, ruleTrace)) return defer(rule, findCause(rule, viewed), trace);
-      if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
-      if (rule.actions.logEventText !== undefined) logTexts.push(rule.actions.logEventText);
-      const before = viewed;
-      viewed = nextViews(actOnCopies(rule, before, judgements), before);
-      return sameViews(before, viewed) ? "unchanged" : "changed";
-    },
-    finish(): PolicyDecision {
-      const copies = finishCopies(viewed.map(({ copy }) => copy));
-      return { outcome: "done", deferReason: undefined, copies, trace, logTexts };
-    },
-  };
-}
+class Run {
+  readonly #now: number;
+  readonly #explain: boolean;
+  readonly #search: CandidateSearch;
+  readonly #trace: RuleTrace[] = [];
+  readonly #logTexts: string[] = [];
+  #viewed: readonly ViewedCopy[];
 
-function addPlaces(ids: readonly number[], places: Int32Array, found: number[]): void {
-  for (const id of ids) {
-    const place = places[id] ?? NO_PLACE;
-    if (place !== NO_PLACE) found.push(place);
+  constructor(book: RuleBook, input: PolicyInput, explain: boolean) {
+    this.#now = input.now;
+    this.#explain = explain;
+    this.#search = book.index.search();
+    this.#viewed = [firstView(book, input)];
+  }
+
+  /** Rules that could hold for any copy as it is now, and that were not named before; perhaps repeated. */
+  findCandidates(found: Found): void {
+    if (this.#explain) return;
+    for (const { copy, view } of this.#viewed) if (isOpen(copy)) this.#search.candidates(view, found);
+  }
+
+  /** Tries the rule on every open copy, and acts. A decision: the message must wait. */
+  step(rule: CompiledRule): "changed" | "unchanged" | PolicyDecision {
+    if (!isActive(rule.entry, this.#now)) return this.#skip(rule);
+    const viewed = this.#viewed;
+    const judgements = viewed.map(({ view, judged }) => judgeRule(rule, view, judged, this.#explain));
+    if (!this.#explain && judgements.every(isOfNobody)) return "unchanged";
+    const ruleTrace = traceRule(rule, judgements);
+    if (this.#explain || ruleTrace.outcome !== "not-matched") this.#trace.push(ruleTrace);
+    if (mustWait(rule, ruleTrace)) return defer(rule, findCause(rule, viewed), this.#trace);
+    if (rule.entry.mode === "Audit" || judgements.every(matchesNobody)) return "unchanged";
+    if (rule.actions.logEventText !== undefined) this.#logTexts.push(rule.actions.logEventText);
+    this.#viewed = nextViews(actOnCopies(rule, viewed, judgements), viewed);
+    return sameViews(viewed, this.#viewed) ? "unchanged" : "changed";
+  }
+
+  finish(): PolicyDecision {
+    const copies = finishCopies(this.#viewed);
+    return {
+      outcome: "done",
+      deferReason: undefined,
+      copies,
+      trace: this.#trace,
+      logTexts: this.#logTexts,
+    };
+  }
+
+  #skip(rule: CompiledRule): "unchanged" {
+    if (this.#explain) this.#trace.push(traceInactive(rule));
+    return "unchanged";
   }
 }
 
@@ -101,33 +118,54 @@ function mustWait({ entry }: CompiledRule, { outcome }: RuleTrace): boolean {
   return outcome === "error" && entry.mode === "Enforce" && entry.onError === "Defer";
 }
 
+function isOfNobody(judgement: Judgement): boolean {
+  return judgement === NO_JUDGEMENT;
+}
+
 function matchesNobody({ matched }: Judgement): boolean {
   return matched.length === 0;
 }
 
-function firstViews(
-  { wordScan, domains }: RuleBook,
-  { message, mime, recipients }: PolicyInput,
-): ViewedCopy[] {
+function firstView({ wordScan, domains }: RuleBook, { message, mime, recipients }: PolicyInput): ViewedCopy {
   const copy = firstCopy(message, recipients);
   const { header, stamps } = copy;
   const source = { message, mime, domains, texts: createTextFacts(wordScan) };
-  return [{ copy, view: createView(source, { header, stamps, allRecipients: receivers([copy]) }) }];
+  const view = createView(source, { header, stamps, allRecipients: recipients });
+  return { copy, view, judged: recipients };
 }
 
 /** A view of before serves a copy whose state is still the same; a new one is made from that with most in common. */
 function nextViews(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): ViewedCopy[] {
-  const views = before.map(({ view }) => view);
   const allRecipients = receiversAfter(copies, before);
-  return copies.map((copy) => {
-    const { header, stamps } = copy;
-    const state = { header, stamps, allRecipients };
-    const known = views.find((view) => view.shows(state));
-    const view = known ?? (views.find((other) => other.header === header) ?? views[0])?.next(state);
-    if (view === undefined) throw new Error("There is no copy to begin with");
-    if (known === undefined) views.push(view);
-    return { copy, view };
+  const all = before.slice();
+  return copies.map((copy, at) => {
+    const view = viewOf(copy, allRecipients, all);
+    const viewed = { copy, view, judged: judgedOf(copy, before[at]) };
+    all.push(viewed);
+    return viewed;
   });
+}
+
+function viewOf(
+  { header, stamps }: WorkingCopy,
+  allRecipients: readonly Recipient[],
+  all: readonly ViewedCopy[],
+): MessageView {
+  const state = { header, stamps, allRecipients };
+  const known = all.find(({ view }) => view.shows(state));
+  if (known !== undefined) return known.view;
+  const nearest = all.find(({ copy }) => copy.header === header) ?? all[0];
+  if (nearest === undefined) throw new Error("There is no copy to begin with");
+  return nearest.view.next(state);
+}
+
+const NOBODY: readonly Recipient[] = [];
+
+/** The same list where it holds the same. */
+function judgedOf(copy: WorkingCopy, before: ViewedCopy | undefined): readonly Recipient[] {
+  if (!isOpen(copy)) return NOBODY;
+  const isSame = before !== undefined && isOpen(before.copy) && copy.recipients === before.copy.recipients;
+  return isSame ? before.judged : recipientsOf(copy);
 }
 
 /** True when later rules see nothing new. */
@@ -150,25 +188,34 @@ function receiveAlike(copy: WorkingCopy, before: WorkingCopy | undefined): boole
   return copy.recipients === before?.recipients && copy.fate.kind === before.fate.kind;
 }
 
-function judgeCopy(rule: CompiledRule, copy: WorkingCopy, view: MessageView, explain: boolean): Judgement {
-  const recipients = isOpen(copy) ? copy.recipients.map(({ recipient }) => recipient) : [];
-  return judgeRule(rule, view, recipients, explain);
-}
-
 function actOnCopies(
   rule: CompiledRule,
   viewed: readonly ViewedCopy[],
   judgements: readonly Judgement[],
 ): WorkingCopy[] {
-  const receiving = receivingNow(viewed.map(({ copy }) => copy));
-  return viewed.flatMap(({ copy }, index) => {
-    const { matched = [] } = judgements[index] ?? {};
-    if (matched.length === 0) return [copy];
-    const [split, rest] = splitCopy(copy, matched);
-    const acted = rule.actions.run(split, receiving);
-    for (const { recipients } of acted) if (recipients !== split.recipients) receiving.add(recipients);
-    return rest === undefined ? acted : [...acted, rest];
-  });
+  const receiving = new Receiving(viewed);
+  const copies: WorkingCopy[] = [];
+  for (const [at, { copy }] of viewed.entries()) {
+    const { matched } = judgements[at] ?? NO_JUDGEMENT;
+    if (matched.length === 0) copies.push(copy);
+    else actOnCopy(rule, copy, matched, { receiving, copies });
+  }
+  return copies;
+}
+
+/** Adds what comes of it to the copies. */
+function actOnCopy(
+  { actions }: CompiledRule,
+  copy: WorkingCopy,
+  matched: readonly Recipient[],
+  { receiving, copies }: { readonly receiving: Receiving; readonly copies: WorkingCopy[] },
+): void {
+  const [split, rest] = splitCopy(copy, matched);
+  for (const acted of actions.run(split, receiving)) {
+    if (acted.recipients !== split.recipients) receiving.add(acted.recipients);
+    copies.push(acted);
+  }
+  if (rest !== undefined) copies.push(rest);
 }
 
 /** The copy of those who matched, and that of the others. */
@@ -185,7 +232,7 @@ function splitCopy(
 
 /** Tried again as without `explain`, which also tries predicates that do not matter. */
 function findCause(rule: CompiledRule, viewed: readonly ViewedCopy[]): PredicateResult | undefined {
-  const judgements = viewed.map(({ copy, view }) => judgeCopy(rule, copy, view, false));
+  const judgements = viewed.map(({ view, judged }) => judgeRule(rule, view, judged, false));
   return judgements.find(({ cause }) => cause !== undefined)?.cause;
 }
 
@@ -199,45 +246,11 @@ function defer(
   return { outcome: "defer", deferReason, copies: [], trace, logTexts: [] };
 }
 
-interface OrderQueue {
+interface Orders extends Found {
   next(): number | undefined;
-  /** Orders already passed are not taken again. */
-  add(orders: readonly number[]): void;
 }
 
-/** More at once are sorted, fewer put in their places. */
-const FEW = 16;
-
-/** Ascending, each once. */
-function createOrderQueue(): OrderQueue {
-  /** Descending: the next one is the last. */
-  let pending: number[] = [];
-  let last = -1;
-  return {
-    next() {
-      const order = pending.pop();
-      last = order ?? Number.POSITIVE_INFINITY;
-      return order;
-    },
-    add(more) {
-      if (more.length <= FEW) {
-        for (const order of more) if (order > last) insertOnce(pending, order);
-        return;
-      }
-      const all = new Set([...pending, ...more.filter((order) => order > last)]);
-      pending = [...all].sort((a, b) => b - a);
-    },
-  };
-}
-
-function insertOnce(descending: number[], order: number): void {
-  let at = descending.length;
-  while (at > 0 && (descending[at - 1] as number) < order) at--;
-  if (at > 0 && descending[at - 1] === order) return;
-  descending.splice(at, 0, order);
-}
-
-function allOrders(size: number): OrderQueue {
+function allOrders(size: number): Orders {
   let at = 0;
   return { next: () => (at < size ? at++ : undefined), add: () => undefined };
 }

@@ -3,8 +3,9 @@ import { type Address, addressKey } from "../../mail/address.ts";
 import { domainAndParents } from "../../mail/domain.ts";
 import { type IpAddress, type IpRange, parseIp, parseIpRange, rangeContains } from "../../mail/ip-range.ts";
 import type { RuleEntry } from "../../snapshot/schema.ts";
+import { complete, NONE } from "./facet-values.ts";
 import { addressKeys, domainKeys, type Factories } from "./factory.ts";
-import { complete, type Facet, hasValue, NO, NONE, type Predicate, unknown, yes } from "./predicate.ts";
+import { type Facet, hasValue, NO, type Predicate, unknown, yes } from "./predicate.ts";
 import { containsWords, matchesPatterns, type TextSource } from "./text-source.ts";
 import { addressText, type MessageView } from "./view.ts";
 
@@ -30,10 +31,13 @@ export const senderPredicates = {
   receiveConnectorIs: (names) => hasValue("receiveConnectorIs", receiveConnector, names),
 } satisfies Partial<Factories>;
 
+const NOBODY: readonly Address[] = [];
+
 function senders(view: MessageView, location: Location): readonly Address[] {
   const { sender } = view.message.envelope;
-  const envelope = sender === null || location === "Header" ? [] : [sender];
-  return location === "Envelope" ? envelope : [...envelope, ...view.headerAddresses("from")];
+  const fromHeader = location === "Envelope" ? NOBODY : view.headerAddresses("from");
+  if (sender === null || location === "Header") return fromHeader;
+  return fromHeader.length === 0 ? [sender] : [sender, ...fromHeader];
 }
 
 function senderAddress(location: Location): Facet {
@@ -62,11 +66,14 @@ function senderTexts(location: Location): TextSource {
   };
 }
 
+const INSIDE = complete(["InOrganization"]);
+const OUTSIDE = complete(["NotInOrganization"]);
+
 const senderScope: Facet = {
   name: "senderScope",
   rank: 9,
   needsMime: false,
-  values: (view) => complete([senderIsInside(view) ? "InOrganization" : "NotInOrganization"]),
+  values: (view) => (senderIsInside(view) ? INSIDE : OUTSIDE),
 };
 
 /**
@@ -111,13 +118,22 @@ function clientIsIn(texts: readonly string[]): Predicate {
     needsMime: false,
     index: known.length < keys.length ? undefined : { kind: "facet", facet: clientBlocks, keys: known },
     perRecipient: false,
-    test({ message }) {
-      const address = parseIp(message.origin.clientAddress);
+    test(view) {
+      const { message } = view;
+      const address = clientOf(view);
       const found = address && valid.find((range) => rangeContains(range, address));
       if (found !== undefined) return yes(`${message.origin.clientAddress} in ${found.text}`);
       return fault === undefined ? NO : unknown(fault);
     },
   };
+}
+
+function clientOf(view: MessageView): IpAddress | undefined {
+  return view.memo("client", readClient);
+}
+
+function readClient({ message }: MessageView): IpAddress | undefined {
+  return parseIp(message.origin.clientAddress);
 }
 
 /** Bits of an address that name a block of the index, small blocks first. */
@@ -127,8 +143,8 @@ const clientBlocks: Facet = {
   name: "clientBlocks",
   rank: 3,
   needsMime: false,
-  values({ message }) {
-    const address = parseIp(message.origin.clientAddress);
+  values(view) {
+    const address = clientOf(view);
     return address === undefined
       ? NONE
       : complete(BLOCK_BITS[address.family].map((bits) => blockKey(address, bits)));

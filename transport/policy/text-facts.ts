@@ -9,22 +9,33 @@ export interface TextFacts {
   match(pattern: Pattern, text: string): string | undefined;
 }
 
+interface Known {
+  scan: ScanResult | undefined;
+  matches: Map<Pattern, string | undefined> | undefined;
+}
+
 export function createTextFacts(wordScan: WordScan): TextFacts {
-  const scans = new Map<string, ScanResult>();
-  const matches = new Map<Pattern, Map<string, string | undefined>>();
+  const texts = new Map<string, Known>();
+  const knownOf = (text: string): Known => {
+    let known = texts.get(text);
+    if (known === undefined) {
+      known = { scan: undefined, matches: undefined };
+      texts.set(text, known);
+    }
+    return known;
+  };
   return {
     scan(text) {
-      const known = scans.get(text);
-      if (known !== undefined) return known;
-      const result = wordScan.scan(text);
-      scans.set(text, result);
-      return result;
+      const known = knownOf(text);
+      known.scan ??= wordScan.scan(text);
+      return known.scan;
     },
     match(pattern, text) {
-      const known = matches.get(pattern) ?? new Map<string, string | undefined>();
-      if (known.has(text)) return known.get(text);
+      const known = knownOf(text);
+      known.matches ??= new Map();
+      if (known.matches.has(pattern)) return known.matches.get(pattern);
       const evidence = pattern.test(text);
-      matches.set(pattern, known.set(text, evidence));
+      known.matches.set(pattern, evidence);
       return evidence;
     },
   };

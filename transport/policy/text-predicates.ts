@@ -1,7 +1,10 @@
 /** Predicates on text: subject, body, header fields, charsets. */
+
+import { fieldName } from "./aspects.ts";
+import { complete } from "./facet-values.ts";
 import type { Factories } from "./factory.ts";
 import { composeText } from "./fold.ts";
-import { complete, type Facet, hasValue } from "./predicate.ts";
+import { type Facet, hasValue } from "./predicate.ts";
 import { containsWords, matchesPatterns, type TextSource, type Texts } from "./text-source.ts";
 import type { MessageView } from "./view.ts";
 
@@ -32,6 +35,7 @@ function headerField(name: string): TextSource {
   return {
     name: `header:${lower}`,
     needsMime: false,
+    field: lower,
     texts: (view) => ({ texts: view.headerTexts(lower), complete: true }),
   };
 }
@@ -64,6 +68,6 @@ const headerName: Facet = {
   name: "headerName",
   rank: 6,
   needsMime: false,
-  values: (view) => complete(view.header.map((field) => field.name.toLowerCase())),
-  addedValues: (view) => view.addedFields.map((field) => field.name.toLowerCase()),
+  values: (view) => complete(view.header.map((field) => fieldName(field.name).lower)),
+  addedValues: (view) => view.addedFields.map((field) => fieldName(field.name).lower),
 };

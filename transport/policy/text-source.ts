@@ -1,14 +1,14 @@
 /** Text sources: where words and patterns are looked for, and the two predicates on them. */
 import type { Recipient } from "../../mail/message.ts";
 import { capEvidence } from "../../mail/pattern.ts";
+import { FacetValues, NONE, unite } from "./facet-values.ts";
 import type { CompiledPattern, FactoryContext } from "./factory.ts";
 import {
   type Facet,
-  type FacetValues,
   hasValue,
+  isOnlyRecipient,
   MIME_UNKNOWN,
   NO,
-  NONE,
   type Predicate,
   unknown,
   type Verdict,
@@ -26,6 +26,8 @@ export interface TextSource {
   /** Two sources of one name are one. */
   readonly name: string;
   readonly needsMime: boolean;
+  /** As a facet's. */
+  readonly field?: string;
   texts(view: MessageView): Texts;
   /** For texts of recipients: those of one of them; texts() is their union. */
   textsOf?(recipient: Recipient, view: MessageView): readonly string[];
@@ -44,7 +46,9 @@ export function containsWords(
     ...predicate,
     test: (view, recipient) => {
       const verdict = predicate.test(view, recipient);
-      return { ...verdict, evidence: capEvidence(verdict.evidence) };
+      const { result, evidence } = verdict;
+      const shown = capEvidence(evidence);
+      return shown === evidence ? verdict : { result, evidence: shown };
     },
   };
 }
@@ -67,7 +71,7 @@ export function matchesPatterns(
     perRecipient: textsOf !== undefined,
     test(view, recipient): Verdict {
       const { texts, complete } =
-        textsOf === undefined
+        textsOf === undefined || isOnlyRecipient(recipient, view)
           ? sourceTexts(source, key, view)
           : { texts: textsOf(recipient, view), complete: true };
       let undecided = complete ? NO : unknown(MIME_UNKNOWN);
@@ -111,25 +115,28 @@ function literalIndex(source: TextSource, patterns: readonly CompiledPattern[]):
 
 /** The words or literals, of all that rules look for, which the source holds. */
 function scanFacet(what: "words" | "literals", source: TextSource): Facet {
-  const { textsOf } = source;
+  const { textsOf, field, needsMime } = source;
   const key = factKey(source);
-  const scanAll = (texts: readonly string[], view: MessageView): ReadonlySet<string> => {
-    const [only, ...more] = texts;
-    if (only === undefined) return NONE.values;
-    if (more.length === 0) return view.texts.scan(only)[what];
-    return new Set(texts.flatMap((text) => [...view.texts.scan(text)[what]]));
-  };
-  const facet = {
+  const facet: Facet = {
     name: `${what}:${source.name}`,
     rank: 5,
-    needsMime: source.needsMime,
-    values(view: MessageView): FacetValues {
+    needsMime,
+    field,
+    values(view) {
       const { texts, complete } = sourceTexts(source, key, view);
-      return texts.length === 0 && complete ? NONE : { values: scanAll(texts, view), complete };
+      const found = scanAll(what, texts, view);
+      return complete ? found : new FacetValues(found.values, false);
     },
   };
   if (textsOf === undefined) return facet;
-  return { ...facet, valuesOf: (recipient, view) => scanAll(textsOf(recipient, view), view) };
+  return { ...facet, valuesOf: (recipient, view) => scanAll(what, textsOf(recipient, view), view) };
+}
+
+function scanAll(what: "words" | "literals", texts: readonly string[], view: MessageView): FacetValues {
+  const [only, second] = texts;
+  if (only === undefined) return NONE;
+  if (second === undefined) return view.texts.scan(only)[what];
+  return unite(texts.map((text) => view.texts.scan(text)[what]));
 }
 
 function factKey({ name }: TextSource): string {
@@ -138,5 +145,9 @@ function factKey({ name }: TextSource): string {
 
 /** `key`: factKey() of the source. */
 function sourceTexts(source: TextSource, key: string, view: MessageView): Texts {
-  return view.memo(key, () => source.texts(view));
+  return view.fact(key, source, textsIn).value;
+}
+
+function textsIn(view: MessageView, source: TextSource): Texts {
+  return source.texts(view);
 }

@@ -13,31 +13,34 @@ const WEIGHT: Readonly<Record<RuleTrace["outcome"], number>> = {
 };
 
 /** Of several judgements the weightiest speaks; the recipients of all that came to the same are named. */
-export function traceRule({ entry, actions }: CompiledRule, judgements: readonly Judgement[]): RuleTrace {
-  const { name, mode } = entry;
+export function traceRule(rule: CompiledRule, judgements: readonly Judgement[]): RuleTrace {
   const [first = NO_JUDGEMENT, ...others] = judgements;
+  if (others.length === 0) return trace(rule, first, first.matched, namedIn(first, first.outcome));
   const weightiest = others.reduce(
     (best, one) => (WEIGHT[one.outcome] > WEIGHT[best.outcome] ? one : best),
     first,
   );
-  const { outcome, predicates } = weightiest;
-  const joined = (list: (one: Judgement) => readonly Recipient[]) =>
-    others.length === 0 ? list(first) : judgements.flatMap(list);
-  const matched = joined((one) => one.matched);
-  return {
-    rule: name,
-    mode,
-    outcome,
-    predicates,
-    actions: matched.length > 0 ? actions.names : [],
-    recipients: outcome === "error" || outcome === "excepted" ? joined(NAMED[outcome]) : matched,
-  };
+  const matched = judgements.flatMap((one) => one.matched);
+  const named = judgements.flatMap((one) => namedIn(one, weightiest.outcome));
+  return trace(rule, weightiest, matched, named);
 }
 
-const NAMED = {
-  error: (one: Judgement) => one.unknown,
-  excepted: (one: Judgement) => one.released,
-};
+function trace(
+  { entry: { name, mode }, actions }: CompiledRule,
+  { outcome, predicates }: Judgement,
+  matched: readonly Recipient[],
+  recipients: readonly Recipient[],
+): RuleTrace {
+  const taken = matched.length > 0 ? actions.names : NO_ACTIONS;
+  return { rule: name, mode, outcome, predicates, actions: taken, recipients };
+}
+
+const NO_ACTIONS: readonly string[] = [];
+
+function namedIn(one: Judgement, outcome: Judgement["outcome"]): readonly Recipient[] {
+  if (outcome === "error") return one.unknown;
+  return outcome === "excepted" ? one.released : one.matched;
+}
 
 export function traceInactive({ entry }: CompiledRule): RuleTrace {
   const { name, mode } = entry;

@@ -17,9 +17,9 @@ import type { DomainTable } from "../../snapshot/domain-table.ts";
 import {
   ALL_ASPECTS,
   ASPECTS,
-  aspectOfName,
   aspectsOfHeader,
   compareHeaders,
+  fieldName,
   HEADER,
   type HeaderChange,
   RECIPIENTS,
@@ -41,6 +41,8 @@ export interface MessageView extends ViewState {
   readonly mime: MimeSummary | undefined;
   readonly domains: DomainTable;
   readonly texts: TextFacts;
+  /** Counts the views of a message from 0. */
+  readonly number: number;
   /** The view it was made from; undefined: the first one. */
   readonly before: MessageView | undefined;
   /** Aspects in which it differs from `before`. */
@@ -48,9 +50,9 @@ export interface MessageView extends ViewState {
   /** Header fields that `before` does not have, or not there. */
   readonly addedFields: readonly HeaderField[];
   /** The value of `compute`, worked out once for each key; it must come from what this view gives alone. */
-  memo<T>(key: object | string, compute: () => T): T;
-  /** As memo(), with the aspects that the value was worked out from. */
-  fact<T>(key: object | string, compute: () => T): Fact<T>;
+  memo<T>(key: string, compute: (view: MessageView) => T): T;
+  /** As memo(), of what `source` says, with the aspects that the value was worked out from. */
+  fact<T, Source>(key: string, source: Source, compute: Compute<T, Source>): Fact<T>;
   /** True when `state` is what this view shows. */
   shows(state: ViewState): boolean;
   /** The view of another state of the same message; facts are taken over where they hold. */
@@ -60,6 +62,8 @@ export interface MessageView extends ViewState {
   /** Addresses in all fields of that lower-case name. */
   headerAddresses(name: string): readonly Address[];
 }
+
+export type Compute<T, Source> = (view: MessageView, source: Source) => T;
 
 export interface ViewSource {
   readonly message: Message;
@@ -91,7 +95,7 @@ interface KnownFact extends Fact<unknown> {
   readonly older: KnownFact | undefined;
 }
 
-type Facts = Map<object | string, KnownFact>;
+type Facts = Map<string, KnownFact>;
 
 /** Shared by all views of a message. Facts of a field have its name as their key. */
 interface AllFacts {
@@ -108,6 +112,7 @@ class View implements MessageView {
   readonly mime: MimeSummary | undefined;
   readonly domains: DomainTable;
   readonly texts: TextFacts;
+  readonly number: number;
   readonly before: View | undefined;
   readonly changed: number;
   readonly addedFields: readonly HeaderField[];
@@ -133,15 +138,10 @@ class View implements MessageView {
     this.addedFields = added;
     this.#facts =
       before === undefined ? { named: new Map(), texts: new Map(), addresses: new Map() } : before.#facts;
-    const isSameHeader = before !== undefined && before.#state.header === state.header;
-    this.#present = isSameHeader ? before.#present : aspectsOfHeader(state.header);
+    this.#present = (before === undefined ? 0 : before.#present) | aspectsOfHeader(added);
     this.#count = before === undefined ? { views: 0 } : before.#count;
-    const versions = before === undefined ? new Array<number>(ASPECTS).fill(0) : before.#versions.slice();
-    const number = this.#count.views++;
-    for (let aspect = 0, rest = this.changed; rest !== 0; aspect++, rest >>>= 1) {
-      if ((rest & 1) === 1) versions[aspect] = number;
-    }
-    this.#versions = versions;
+    this.number = this.#count.views++;
+    this.#versions = before === undefined ? FIRST_VERSIONS : versionsAfter(before.#versions, this);
   }
 
   get header(): readonly HeaderField[] {
@@ -168,27 +168,30 @@ class View implements MessageView {
     return new View(this, state, this);
   }
 
-  memo<T>(key: object | string, compute: () => T): T {
-    return this.#fact(this.#facts.named, key, compute).value;
+  memo<T>(key: string, compute: (view: MessageView) => T): T {
+    return this.#fact(this.#facts.named, key, undefined, compute).value;
   }
 
-  fact<T>(key: object | string, compute: () => T): Fact<T> {
-    return this.#fact(this.#facts.named, key, compute);
+  fact<T, Source>(key: string, source: Source, compute: Compute<T, Source>): Fact<T> {
+    return this.#fact(this.#facts.named, key, source, compute);
   }
 
   headerTexts(name: string): readonly string[] {
     if (this.#lacks(name)) return NO_TEXTS;
-    return this.#fact(this.#facts.texts, name, () =>
-      this.#values(name).map((value) => composeText(decodeHeaderText(value))),
-    ).value;
+    return this.#fact(this.#facts.texts, name, name, View.#readTexts).value;
   }
 
   headerAddresses(name: string): readonly Address[] {
     if (this.#lacks(name)) return NO_ADDRESSES;
-    return this.#fact(this.#facts.addresses, name, () => this.#values(name).flatMap(parseAddressList)).value;
+    return this.#fact(this.#facts.addresses, name, name, View.#readAddresses).value;
   }
 
-  #fact<T>(facts: Facts, key: object | string, compute: () => T): Fact<T> {
+  #fact<T, Source>(
+    facts: Facts,
+    key: string,
+    source: Source,
+    compute: (view: View, source: Source) => T,
+  ): Fact<T> {
     const last = facts.get(key);
     const known = this.#find(last);
     if (known !== undefined) {
@@ -198,7 +201,7 @@ class View implements MessageView {
     }
     const outer = this.#reading;
     this.#reading = 0;
-    const value = compute();
+    const value = compute(this, source);
     const of = this.#reading;
     const fact = { value, of, versions: this.#versions, older: last };
     facts.set(key, fact);
@@ -208,13 +211,24 @@ class View implements MessageView {
 
   /** True when it is plain that there is no field of that name. */
   #lacks(name: string): boolean {
-    const aspect = aspectOfName(name);
+    const { aspect } = fieldName(name);
     this.#reading |= aspect;
     return (this.#present & aspect) === 0;
   }
 
+  static #readTexts(view: View, name: string): readonly string[] {
+    const texts = view.#values(name);
+    for (let at = 0; at < texts.length; at++) texts[at] = composeText(decodeHeaderText(texts[at] as string));
+    return texts;
+  }
+
+  static #readAddresses(view: View, name: string): readonly Address[] {
+    const [only, ...others] = view.#values(name).map(parseAddressList);
+    return others.length === 0 ? (only ?? NO_ADDRESSES) : [only ?? [], ...others].flat();
+  }
+
   #values(name: string): string[] {
-    this.#reading |= aspectOfName(name);
+    this.#reading |= fieldName(name).aspect;
     const values: string[] = [];
     for (const field of this.#state.header) {
       if (field.name.length === name.length && field.name.toLowerCase() === name)
@@ -236,6 +250,20 @@ class View implements MessageView {
     }
     return true;
   }
+}
+
+const FIRST_VERSIONS: readonly number[] = new Array<number>(ASPECTS).fill(0);
+
+/** `before` with the view's number where the view differs. */
+function versionsAfter(
+  before: readonly number[],
+  { changed, number }: Pick<MessageView, "changed" | "number">,
+): readonly number[] {
+  const versions = before.slice();
+  for (let aspect = 0, rest = changed; rest !== 0; aspect++, rest >>>= 1) {
+    if ((rest & 1) === 1) versions[aspect] = number;
+  }
+  return versions;
 }
 
 function compareStates(before: ViewState | undefined, after: ViewState): HeaderChange {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { complete, type FacetValues, NONE as NO_VALUES } from "./facet-values.ts";
 import { FoldedCodes, isWholeWord } from "./folded-codes.ts";
 import { WordStarts } from "./word-starts.ts";
 
@@ -14,18 +15,18 @@ export interface WordScan {
   readonly size: number;
   /** `text` must be folded (foldText); the empty string and one that is there already change nothing. */
   add(text: string): void;
-  /** Looks into `text` folded. The sets hold the strings as they were added. */
+  /** Looks into `text` folded. What is found are the strings as they were added. */
   scan(text: string): ScanResult;
 }
 
 export interface ScanResult {
   /** Found as a whole word. */
-  readonly words: ReadonlySet<string>;
+  readonly words: FacetValues;
   /** Found anywhere. */
-  readonly literals: ReadonlySet<string>;
+  readonly literals: FacetValues;
 }
 
-const NOTHING: ScanResult = { words: new Set(), literals: new Set() };
+const NOTHING: ScanResult = { words: NO_VALUES, literals: NO_VALUES };
 const FIRST_CAPACITY = 1024;
 /** No string ends here; no link is known yet. */
 const NONE = -1;
@@ -44,6 +45,10 @@ export function createWordScan(): WordScan {
 /** A trie whose nodes are numbers; 0 is the root, so that 0 also stands for "no child". */
 class Automaton {
   readonly #strings: string[] = [];
+  /** Of each string, the last scan that found it, and the last that found it as a word. */
+  readonly #inScan: number[] = [];
+  readonly #wordInScan: number[] = [];
+  #scans = 0;
   #nodes = 1;
   /** Open addressing, twice as many slots as nodes may be: the child that its own parent and character lead to. */
   #slots = new Int32Array(FIRST_CAPACITY * 2);
@@ -74,6 +79,8 @@ class Automaton {
     }
     if (this.#ends[node] !== NONE) return;
     this.#ends[node] = this.#strings.push(text) - 1;
+    this.#inScan.push(0);
+    this.#wordInScan.push(0);
     this.#starts.add(text);
     this.#linksHold = false;
   }
@@ -84,7 +91,9 @@ class Automaton {
     this.#linksHold = true;
     this.#folded.fold(text);
     const { codes, length } = this.#folded;
-    const found = { words: new Set<string>(), literals: new Set<string>() };
+    this.#scans++;
+    const words: string[] = [];
+    const literals: string[] = [];
     let node = 0;
     for (let at = 0; at < length; at++) {
       if (node === 0) at = this.#starts.next(codes, at, length);
@@ -92,21 +101,22 @@ class Automaton {
       node = this.#step(node, codes[at] ?? 0);
       let end = this.#out[node] ?? 0;
       if (end === NONE) end = this.#link(node);
-      if (end !== 0) this.#collect(end, at + 1, found);
+      if (end !== 0) this.#collect(end, at + 1, words, literals);
     }
-    return found.literals.size === 0 ? NOTHING : found;
+    return literals.length === 0 ? NOTHING : { words: complete(words), literals: complete(literals) };
   }
 
-  /** All strings that end here, the longest first. */
-  #collect(
-    longest: number,
-    at: number,
-    { words, literals }: { words: Set<string>; literals: Set<string> },
-  ): void {
+  /** All strings that end here, the longest first, each once in a scan. */
+  #collect(longest: number, at: number, words: string[], literals: string[]): void {
     for (let node = longest; node !== 0; node = this.#out[this.#fail[node] ?? 0] ?? 0) {
-      const found = this.#strings[this.#ends[node] ?? NONE] ?? "";
-      literals.add(found);
-      if (!words.has(found) && isWholeWord(this.#folded, at - found.length, at)) words.add(found);
+      const place = this.#ends[node] ?? NONE;
+      const found = this.#strings[place] ?? "";
+      if (this.#inScan[place] !== this.#scans) literals.push(found);
+      this.#inScan[place] = this.#scans;
+      if (this.#wordInScan[place] === this.#scans) continue;
+      if (!isWholeWord(this.#folded, at - found.length, at)) continue;
+      this.#wordInScan[place] = this.#scans;
+      words.push(found);
     }
   }
 
