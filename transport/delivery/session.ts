@@ -46,7 +46,9 @@ export async function useSession(
 
 /** RFC 9422 §4.2: a host may say how many it takes. */
 function mostRecipients({ extensions }: SmtpClient): number {
-  const said = Number(/(?:^| )RCPTMAX (\d{1,9})(?: |$)/.exec(extensions.get("LIMITS") ?? "")?.[1] ?? BATCH);
+  const limits = extensions.get("LIMITS");
+  if (limits === undefined) return BATCH;
+  const said = Number(/(?:^| )RCPTMAX (\d{1,9})(?: |$)/.exec(limits)?.[1] ?? BATCH);
   return Math.min(Math.max(said, 1), BATCH);
 }
 
@@ -62,7 +64,8 @@ async function sendBatch(
 ): Promise<BatchResult | "refused" | undefined> {
   const { lmtp, host } = client.options;
   const traits = { extensions: client.extensions, lmtp, secure: client.tls !== undefined };
-  const prepared = await prepare(job, traits);
+  const preparing = prepare(job, traits);
+  const prepared = preparing instanceof Promise ? await preparing : preparing;
   if (prepared.kind === "refused") {
     tally.putAll(
       { result: "failed", ...pick(prepared), remoteMta: host },

@@ -52,7 +52,8 @@ export async function transact(client: SmtpClient, transaction: Transaction): Pr
   // RFC 2033 §4.2: one reply for each accepted recipient, in order.
   const wanted = lmtp ? accepted : 1;
   const finals = client.expect(wanted, timeouts.finalMs);
-  const complete = await sendContent(client, transaction, wanted);
+  const sending = sendContent(client, transaction, wanted);
+  const complete = typeof sending === "boolean" ? sending : await sending;
   if (complete) client.wait(timeouts.finalMs);
   else client.close();
   const replies = complete ? await finals : (await finals).map(refusalOrLoss);
@@ -60,16 +61,16 @@ export async function transact(client: SmtpClient, transaction: Transaction): Pr
 }
 
 /** RFC 2920 §3.1: the whole envelope in one go; DATA must come last in its group. */
-async function sendPipelined(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
+function sendPipelined(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
   const { mail, rcpts, chunkSize } = transaction;
-  const commands = [`MAIL FROM:${mail}`, ...rcpts.map((rcpt) => `RCPT TO:${rcpt}`)];
+  const commands = [`MAIL FROM:${mail}`];
+  for (const rcpt of rcpts) commands.push(`RCPT TO:${rcpt}`);
   if (chunkSize === undefined) commands.push("DATA");
-  const replies = await client.askAll(commands);
-  return {
+  return client.askAll(commands).then((replies) => ({
     mail: replies[0] as RemoteReply | Loss,
     rcpts: replies.slice(1, rcpts.length + 1),
     data: chunkSize === undefined ? replies.at(-1) : undefined,
-  };
+  }));
 }
 
 async function sendStepwise(client: SmtpClient, transaction: Transaction): Promise<EnvelopeAnswers> {
@@ -114,9 +115,13 @@ function refusalOrLoss(reply: RemoteReply | Loss): RemoteReply | Loss {
 }
 
 /** True: all of it was written. False: the remote answered or left before the end. */
-async function sendContent(client: SmtpClient, transaction: Transaction, finals: number): Promise<boolean> {
+function sendContent(
+  client: SmtpClient,
+  transaction: Transaction,
+  finals: number,
+): boolean | Promise<boolean> {
   const { header, body, chunkSize } = transaction;
-  if (!(body instanceof Uint8Array)) return await streamContent(client, { header, body, chunkSize }, finals);
+  if (!(body instanceof Uint8Array)) return streamContent(client, { header, body, chunkSize }, finals);
   if (chunkSize === undefined) {
     client.write(wholeData(header, body));
     return true;

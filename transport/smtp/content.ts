@@ -79,7 +79,8 @@ export class ContentReader {
 
   /** Ends the message: the sink's answer, or why smtp refuses it. */
   async finish(): Promise<Outcome> {
-    await this.#write(this.#parser?.finish() ?? NOTHING);
+    const written = this.#write(this.#parser?.finish() ?? NOTHING);
+    if (written !== undefined) await written;
     if (this.#parser?.fault !== undefined) this.#refuse(BARE_CR_OR_LF);
     const sink = this.#sink;
     this.#sink = undefined;
