@@ -14,6 +14,7 @@ import { type MimeSummary, scanMime } from "../mail/mime.ts";
 import { bounceItems } from "./bounce.ts";
 import { MAX_TEXT } from "./content.ts";
 import { applyEdits } from "./edits.ts";
+import { createInBackground } from "./in-background.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { PlannedCopy } from "./placement.ts";
 import { type Plan, planMessage } from "./plan.ts";
@@ -41,8 +42,10 @@ const WINDOW = 64;
 /** Starts the loop. It runs for as long as the queue is open. */
 export function startCategorizer(deps: CategorizeDeps): void {
   const atWork = new Set<Promise<void>>();
+  // Replies to clients whose messages are on disk go before the work on those messages.
+  const inBackground = createInBackground(deps.clock);
   const start = (item: QueueItem) => {
-    const work = categorizeOne(item, deps).finally(() => {
+    const work = inBackground(() => categorizeOne(item, deps)).then(() => {
       atWork.delete(work);
       if (atWork.size <= WINDOW / 2) wake("");
     });

@@ -45,9 +45,26 @@ function alwaysAlike({ rule, mode, outcome, actions }: RuleTrace): string {
 
 function formatPredicates(results: readonly PredicateResult[]): string {
   let text = "";
-  for (const result of results)
-    text += `${text === "" ? "" : ","}${JSON.stringify(describePredicate(result))}`;
+  for (const { predicate, result, evidence } of results) {
+    const why = evidence === "" ? "" : ` (${insideQuotes(evidence)})`;
+    text += `${text === "" ? '"' : ',"'}${nameInsideQuotes(predicate)}: ${result}${why}"`;
+  }
   return text;
+}
+
+/** Of predicates: there are as many as the schema has. */
+const knownNames = new Map<string, string>();
+
+function nameInsideQuotes(name: string): string {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  const text = insideQuotes(name);
+  knownNames.set(name, text);
+  return text;
+}
+
+function insideQuotes(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }
 
 /** `subjectContainsWords: yes (invoice)`. */
