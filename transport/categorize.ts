@@ -161,7 +161,8 @@ async function toChange(
 
 function report(item: QueueItem, plan: Plan, { tracking, metrics, log }: CategorizeDeps): void {
   for (const event of plan.events) tracking.track(event);
-  for (const { rule, outcome } of plan.ruleHits) metrics.ruleHits.inc({ rule, outcome });
+  for (const { rule, outcome } of plan.policy?.trace ?? [])
+    if (outcome !== "not-matched") metrics.ruleHits.inc({ rule, outcome });
   for (const text of plan.logTexts) log.info({ ...ofMessage(item.message), text }, "rule log event");
 }
 

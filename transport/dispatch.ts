@@ -173,13 +173,12 @@ async function attemptOne(item: QueueItem, deps: DispatchDeps, isStopped: () => 
 async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDeps): Promise<void> {
   const now = deps.clock.now();
   const settings = deps.pipeline().snapshot.transport.queue;
-  const { keep, dsns, events } = settleAttempt(item, result.outcomes, settings, now);
+  const { keep, dsns, events } = settleAttempt(item, result, settings, now);
   const insert = dsns.length === 0 ? [] : await bounceItems(item, dsns, deps);
   const id = item.message.id;
   const change = keep === undefined ? { insert, remove: [id] } : { insert, update: [keep] };
   await deps.queue.apply(change, { hurry: false });
-  const seen = { server: result.remoteAddress, tls: result.tls };
-  for (const event of events) deps.tracking.track({ ...event, step: { ...event.step, ...seen } });
+  for (const event of events) deps.tracking.track(event);
   for (const outcome of result.outcomes) {
     deps.metrics.deliveries.inc({ connector: item.nextHop?.connector ?? "", result: outcome.result });
   }

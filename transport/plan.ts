@@ -33,7 +33,6 @@ export interface Plan {
   readonly failed: readonly DsnRecipient[];
   readonly dsns: readonly DsnRequest[];
   readonly events: readonly TrackingEvent[];
-  readonly ruleHits: readonly { readonly rule: string; readonly outcome: string }[];
   readonly logTexts: readonly string[];
   /** For explain. */
   readonly resolution: Resolution | undefined;
@@ -130,10 +129,6 @@ function createDraft(item: QueueItem, context: PlanContext) {
         failed: [...plan.failed, ...failed],
         routings,
         events: [...plan.events, ...ruleEvents(message, decision), ...events],
-        ruleHits:
-          decision?.trace
-            .filter((trace) => trace.outcome !== "not-matched")
-            .map(({ rule, outcome }) => ({ rule, outcome })) ?? [],
         logTexts: decision?.logTexts ?? [],
       });
     },
@@ -159,7 +154,6 @@ const EMPTY: Plan = {
   failed: [],
   dsns: [],
   events: [],
-  ruleHits: [],
   logTexts: [],
   resolution: undefined,
   policy: undefined,

@@ -10,7 +10,7 @@
 import { formatAddress } from "../mail/address.ts";
 import type { DsnKind, DsnRecipient } from "../mail/dsn.ts";
 import type { Recipient } from "../mail/message.ts";
-import type { RecipientOutcome } from "./delivery/mod.ts";
+import type { DeliveryResult, RecipientOutcome } from "./delivery/mod.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { delayNoticeIsDue, nextAttempt } from "./queue/mod.ts";
 import { ofMessage, type TrackingEvent, type TrackingStep } from "./tracking.ts";
@@ -28,6 +28,9 @@ export interface Settlement {
   readonly dsns: readonly DsnRequest[];
   readonly events: readonly TrackingEvent[];
 }
+
+/** What came of an attempt, and with whom it was made. */
+export type Attempt = Pick<DeliveryResult, "outcomes" | "remoteAddress" | "tls">;
 
 export interface SettleSettings {
   readonly retryIntervalsMs: readonly number[];
@@ -48,10 +51,11 @@ const EXPIRED = { status: "4.4.7", text: "Message expired" };
 /** After an attempt: recipients leave, or wait for the next one. */
 export function settleAttempt(
   item: QueueItem,
-  outcomes: readonly RecipientOutcome[],
+  attempt: Attempt,
   settings: SettleSettings,
   now: number,
 ): Settlement {
+  const { outcomes } = attempt;
   const of = (result: RecipientOutcome["result"]) => outcomes.filter((outcome) => outcome.result === result);
   const deferred = of("deferred");
   const expired = now >= item.expiresAt;
@@ -74,7 +78,7 @@ export function settleAttempt(
   return {
     keep: kept === undefined ? undefined : { ...kept, delayNotified: item.delayNotified || delayed },
     dsns: wantedDsns(item, dsns),
-    events: outcomes.map((outcome) => attemptEvent(item, outcome, expired)),
+    events: outcomes.map((outcome) => attemptEvent(item, attempt, outcome, expired)),
   };
 }
 
@@ -157,7 +161,12 @@ function delayDue(item: QueueItem, { delayNotificationMs }: SettleSettings, now:
   return delayNoticeIsDue({ receivedAt: message.origin.receivedAt, now, delayNotificationMs, delayNotified });
 }
 
-function attemptEvent(item: QueueItem, outcome: RecipientOutcome, expired: boolean): TrackingEvent {
+function attemptEvent(
+  item: QueueItem,
+  { remoteAddress, tls }: Attempt,
+  outcome: RecipientOutcome,
+  expired: boolean,
+): TrackingEvent {
   const isDeferred = outcome.result === "deferred" && !expired;
   return {
     of: ofMessage(item.message),
@@ -171,6 +180,8 @@ function attemptEvent(item: QueueItem, outcome: RecipientOutcome, expired: boole
       remoteMta: outcome.remoteMta,
       event: isDeferred ? "DEFER" : ATTEMPT_EVENTS[outcome.result],
       attempts: isDeferred ? item.attempts + 1 : undefined,
+      server: remoteAddress,
+      tls,
     },
   };
 }
