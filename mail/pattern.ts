@@ -17,6 +17,8 @@ export interface Pattern {
 const MAX_EVIDENCE = 64;
 /** Instructions that counted repeats may add; worst-case time grows with instructions times text. */
 const MAX_EXPANSION = 128;
+/** Looked at once, for the match and where it lies. */
+const SHORT = 64;
 const WINDOW = 4096;
 const OVERLAP = 512;
 
@@ -32,7 +34,10 @@ export function compilePattern(source: string): Pattern {
   if (typeof regexp === "string") throw new Error(`Cannot use pattern "${source}": ${regexp}`);
   return {
     source,
-    test: (text) => (regexp.test(text) ? matchedText(regexp, text) : undefined),
+    test(text) {
+      if (text.length <= SHORT) return findIn(regexp, text);
+      return regexp.test(text) ? matchedText(regexp, text) : undefined;
+    },
   };
 }
 
@@ -65,10 +70,14 @@ function matchedText(regexp: RE2JS, text: string): string {
     const window = text.length <= WINDOW ? text : text.slice(start, start + WINDOW);
     // Of a short text it is known already.
     if (window !== text && !regexp.test(window)) continue;
-    const matcher = regexp.matcher(window);
-    return matcher.find() ? capEvidence(matcher.group() ?? "") : "";
+    return findIn(regexp, window) ?? "";
   }
   return "";
+}
+
+function findIn(regexp: RE2JS, text: string): string | undefined {
+  const matcher = regexp.matcher(text);
+  return matcher.find() ? capEvidence(matcher.group() ?? "") : undefined;
 }
 
 /** The first 64 characters, never half a surrogate pair. */

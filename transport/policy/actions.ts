@@ -67,7 +67,8 @@ export function compileActions({ actions, stopRuleProcessing }: RuleEntry): Comp
     names: [...compiled.map(({ name }) => name), ...stop],
     logEventText: actions.logEventText,
     run(copy, receiving) {
-      const acted = compiled.reduce((state, { run }) => run(state, receiving), copy);
+      let acted = copy;
+      for (const { run } of compiled) acted = run(acted, receiving);
       const done = stopRuleProcessing ? { ...acted, stopped: true } : acted;
       return done.fate.kind === "deliver" ? [done] : separateAdded(done, copy);
     },
@@ -92,7 +93,16 @@ function separateAdded(acted: WorkingCopy, before: WorkingCopy): WorkingCopy[] {
 }
 
 function removeHeader(copy: WorkingCopy, name: string): WorkingCopy {
+  if (!hasField(copy.header, name)) return copy;
   return editHeader(copy, { kind: "removeHeader", name }, removeFields(copy.header, name));
+}
+
+function hasField(header: readonly HeaderField[], name: string): boolean {
+  const wanted = name.toLowerCase();
+  for (const field of header) {
+    if (field.name.length === wanted.length && field.name.toLowerCase() === wanted) return true;
+  }
+  return false;
 }
 
 /** The edit is the same object each time; the field is made when the rule first runs. */

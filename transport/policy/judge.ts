@@ -8,7 +8,7 @@
  */
 import type { Recipient } from "../../mail/message.ts";
 import type { PredicateResult } from "./mod.ts";
-import type { Predicate, Result, Verdict } from "./predicate.ts";
+import { NO, type Predicate, type Result, type Verdict } from "./predicate.ts";
 import type { CompiledRule } from "./rule.ts";
 import type { MessageView } from "./view.ts";
 
@@ -27,7 +27,7 @@ export interface Judgement {
 type Levels = number | Uint8Array;
 
 const LEVEL: Readonly<Record<Result, number>> = { no: 0, unknown: 1, yes: 2 };
-const RESULTS: readonly Result[] = ["no", "unknown", "yes"];
+const NO_RESULTS: readonly PredicateResult[] = [];
 const NOBODY: readonly Recipient[] = [];
 /** Of nobody. */
 export const NO_JUDGEMENT: Judgement = {
@@ -47,7 +47,7 @@ export function judgeRule(
   explain: boolean,
 ): Judgement {
   if (recipients.length === 0) return NO_JUDGEMENT;
-  const trial: Trial = { view, recipients, explain, results: [] };
+  const trial: Trial = { view, recipients, explain, results: NO_RESULTS };
   let holds = tryAll(trial, rule.conditions);
   if (rule.anyOf !== undefined && (explain || !isAll(holds, 0))) {
     holds = combine(holds, tryAny(trial, rule.anyOf), Math.min);
@@ -132,7 +132,7 @@ interface Trial {
   readonly recipients: readonly Recipient[];
   readonly explain: boolean;
   /** What each predicate said. */
-  readonly results: PredicateResult[];
+  results: readonly PredicateResult[];
 }
 
 function tryAny(trial: Trial, groups: readonly (readonly Predicate[])[]): Levels {
@@ -153,25 +153,29 @@ function tryAll(trial: Trial, predicates: readonly Predicate[]): Levels {
   return levels;
 }
 
-function tryOne({ view, recipients, results }: Trial, predicate: Predicate): Levels {
+function tryOne(trial: Trial, predicate: Predicate): Levels {
+  const { view, recipients } = trial;
   const [first, second] = recipients;
   if (first === undefined) return 0;
-  const { name, perRecipient } = predicate;
-  if (perRecipient && second !== undefined) {
+  if (predicate.perRecipient && second !== undefined) {
     const verdicts = recipients.map((recipient) => predicate.test(view, recipient));
-    return recordAll(results, name, verdicts);
+    const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
+    record(trial, predicate, deciding(verdicts, levels));
+    return levels;
   }
-  const { result, evidence } = predicate.test(view, first);
-  results.push({ predicate: name, result, evidence });
-  return LEVEL[result];
+  const verdict = predicate.test(view, first);
+  record(trial, predicate, verdict);
+  return LEVEL[verdict.result];
 }
 
-function recordAll(results: PredicateResult[], name: string, verdicts: readonly Verdict[]): Uint8Array {
-  const levels = Uint8Array.from(verdicts, ({ result }) => LEVEL[result]);
+/** Most rules try one or two: a list that grows has room for many more. */
+function record(trial: Trial, { name }: Predicate, { result, evidence }: Verdict): void {
+  trial.results = [...trial.results, { predicate: name, result, evidence }];
+}
+
+function deciding(verdicts: readonly Verdict[], levels: Uint8Array): Verdict {
   const best = levels.reduce((a, b) => Math.max(a, b), 0);
-  const deciding = verdicts.find(({ result }) => LEVEL[result] === best);
-  results.push({ predicate: name, result: RESULTS[best] ?? "no", evidence: deciding?.evidence ?? "" });
-  return levels;
+  return verdicts[levels.indexOf(best)] ?? NO;
 }
 
 function levelAt(levels: Levels, index: number): number {

@@ -25,7 +25,7 @@ import type { CandidateSearch, Found, RuleIndex } from "./rule-index.ts";
 import { isActive } from "./rules-in-force.ts";
 import { createTextFacts } from "./text-facts.ts";
 import { traceInactive, traceRule } from "./trace.ts";
-import { createView, type MessageView } from "./view.ts";
+import { createView, type MessageView, type ViewState } from "./view.ts";
 import type { WordScan } from "./word-scan.ts";
 
 export interface RuleBook {
@@ -137,26 +137,28 @@ function firstView({ wordScan, domains }: RuleBook, { message, mime, recipients 
 /** A view of before serves a copy whose state is still the same; a new one is made from that with most in common. */
 function nextViews(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): ViewedCopy[] {
   const allRecipients = receiversAfter(copies, before);
-  const all = before.slice();
-  return copies.map((copy, at) => {
-    const view = viewOf(copy, allRecipients, all);
-    const viewed = { copy, view, judged: judgedOf(copy, before[at]) };
-    all.push(viewed);
-    return viewed;
-  });
+  const after: ViewedCopy[] = [];
+  for (let at = 0; at < copies.length; at++) {
+    const copy = copies[at] as WorkingCopy;
+    const { header, stamps } = copy;
+    const state = { header, stamps, allRecipients };
+    const view =
+      findView(state, before) ?? findView(state, after) ?? nearest(header, before, after).next(state);
+    after[at] = { copy, view, judged: judgedOf(copy, before[at]) };
+  }
+  return after;
 }
 
-function viewOf(
-  { header, stamps }: WorkingCopy,
-  allRecipients: readonly Recipient[],
-  all: readonly ViewedCopy[],
-): MessageView {
-  const state = { header, stamps, allRecipients };
-  const known = all.find(({ view }) => view.shows(state));
-  if (known !== undefined) return known.view;
-  const nearest = all.find(({ copy }) => copy.header === header) ?? all[0];
-  if (nearest === undefined) throw new Error("There is no copy to begin with");
-  return nearest.view.next(state);
+function findView(state: ViewState, all: readonly ViewedCopy[]): MessageView | undefined {
+  for (const { view } of all) if (view.shows(state)) return view;
+  return undefined;
+}
+
+function nearest(header: WorkingCopy["header"], ...lists: readonly (readonly ViewedCopy[])[]): MessageView {
+  for (const all of lists) for (const { view, copy } of all) if (copy.header === header) return view;
+  const first = lists[0]?.[0];
+  if (first === undefined) throw new Error("There is no copy to begin with");
+  return first.view;
 }
 
 const NOBODY: readonly Recipient[] = [];
@@ -170,22 +172,29 @@ function judgedOf(copy: WorkingCopy, before: ViewedCopy | undefined): readonly R
 
 /** True when later rules see nothing new. */
 function sameViews(before: readonly ViewedCopy[], after: readonly ViewedCopy[]): boolean {
-  return after.every(({ view }) => before.some((other) => other.view === view));
+  for (const { view } of after) {
+    if (view !== before[0]?.view && !before.some((other) => other.view === view)) return false;
+  }
+  return true;
 }
 
 /** The list of before when it holds the same, in any order. */
 function receiversAfter(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): readonly Recipient[] {
   const old = before[0]?.view.allRecipients ?? [];
-  const isSame = copies.every((copy, at) => receiveAlike(copy, before[at]?.copy));
-  if (isSame && copies.length === before.length) return old;
+  if (allReceiveAlike(copies, before)) return old;
   const fresh = receivers(copies);
   if (fresh.length === old.length && fresh.every((recipient, index) => recipient === old[index])) return old;
   const known = new Set(old);
   return fresh.length === old.length && fresh.every((recipient) => known.has(recipient)) ? old : fresh;
 }
 
-function receiveAlike(copy: WorkingCopy, before: WorkingCopy | undefined): boolean {
-  return copy.recipients === before?.recipients && copy.fate.kind === before.fate.kind;
+function allReceiveAlike(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): boolean {
+  if (copies.length !== before.length) return false;
+  for (let at = 0; at < copies.length; at++) {
+    const [one, old] = [copies[at], before[at]?.copy];
+    if (one?.recipients !== old?.recipients || one?.fate.kind !== old?.fate.kind) return false;
+  }
+  return true;
 }
 
 function actOnCopies(
@@ -195,7 +204,8 @@ function actOnCopies(
 ): WorkingCopy[] {
   const receiving = new Receiving(viewed);
   const copies: WorkingCopy[] = [];
-  for (const [at, { copy }] of viewed.entries()) {
+  for (let at = 0; at < viewed.length; at++) {
+    const { copy } = viewed[at] as ViewedCopy;
     const { matched } = judgements[at] ?? NO_JUDGEMENT;
     if (matched.length === 0) copies.push(copy);
     else actOnCopy(rule, copy, matched, { receiving, copies });

@@ -145,6 +145,8 @@ function factKey({ name }: TextSource): string {
 
 /** `key`: factKey() of the source. */
 function sourceTexts(source: TextSource, key: string, view: MessageView): Texts {
+  // What a field holds is a fact of the view already.
+  if (source.field !== undefined) return source.texts(view);
   return view.fact(key, source, textsIn).value;
 }
 
