@@ -6,6 +6,7 @@ import {
   decodeCharset,
   decodeOctets,
   encodeCharset,
+  keepsAscii,
   toOctets,
 } from "./charset.ts";
 
@@ -86,4 +87,14 @@ test("octets and text convert into each other", () => {
   expect(decodeOctets("\xc3\xbc")).toBe("ü");
   expect(decodeOctets("\xfc")).toBe("ü");
   expect(charsetName("latin1")).toBe("windows-1252");
+});
+
+test("a charset of two octets a character, by any of its names, takes no ASCII as it is", () => {
+  for (const label of ["utf-16", "unicode", "csunicode", "iso-10646-ucs-2", "csiso2022jp"]) {
+    expect(keepsAscii(label)).toBe(false);
+    expect(encodeCharset("a", label)).toBeUndefined();
+  }
+  for (const label of [undefined, "us-ascii", "latin1", "shift_jis", "unheard-of"]) {
+    expect(keepsAscii(label)).toBe(true);
+  }
 });

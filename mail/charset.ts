@@ -48,10 +48,16 @@ export function charsetStream(label: string | undefined): CharsetStream {
   return { decode: (octets) => decoder.decode(octets, { stream: true }), end: () => decoder.decode() };
 }
 
+/** True: characters of ASCII are octets of the same number, wherever they stand in a text. */
+export function keepsAscii(label: string | undefined): boolean {
+  const names = label === undefined ? [] : [label.toLowerCase(), charsetName(label) ?? ""];
+  return !names.some((name) => /^(?:utf-?16|utf-?32|utf-7|ucs|iso-2022|hz-)/.test(name));
+}
+
 /** Octets of a text in a charset, or undefined when the charset is unknown, multi-octet, or lacks a character. */
 export function encodeCharset(text: string, label: string | undefined): Uint8Array | undefined {
   const name = label === undefined ? "us-ascii" : label.toLowerCase();
-  if (!/[^\x00-\x7f]/.test(text) && isAsciiSuperset(name)) return Buffer.from(text, "latin1");
+  if (!/[^\x00-\x7f]/.test(text) && keepsAscii(name)) return Buffer.from(text, "latin1");
   const decoder = decoderOf(name);
   if (decoder === undefined || name === "us-ascii" || name === "ascii") return undefined;
   if (decoder.encoding === "utf-8") return Buffer.from(text);
@@ -96,10 +102,6 @@ function isAscii(encoding: string, label: string | undefined): boolean {
 
 function isIso8859(name: string): boolean {
   return name.startsWith("iso") || /^(?:l1|latin1)$/.test(name);
-}
-
-function isAsciiSuperset(name: string): boolean {
-  return !/^(?:utf-?16|utf-?32|utf-7|ucs|iso-2022|hz-)/.test(name);
 }
 
 function decodeUnlabelled(octets: Uint8Array): string {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { decodeCharset } from "./charset.ts";
 import { applyDisclaimer, type Disclaimer } from "./disclaimer.ts";
 import { formatHeader, parseHeader } from "./header.ts";
 import { scanMime } from "./mime.ts";
@@ -204,4 +205,28 @@ describe("applyDisclaimer()", () => {
       { numRuns: 500 },
     );
   });
+});
+
+const LABELS = [
+  ...["us-ascii", "utf-8", "iso-8859-1", "koi8-r", "shift_jis", "big5", "gb18030", "euc-jp"],
+  ...["utf-16le", "utf-16be", "unicode", "iso-2022-jp", "utf-7", "no-such-charset"],
+];
+
+test.each(LABELS)("in %s a text that is there is known again, and one that is not is added", (label) => {
+  const lead = fc.constantFrom("", "\x00", "\x81", "\xc3", "\xe0", "\x1b$B", "+", " ", "Comp");
+  const words = fc.constantFrom(
+    "Company text",
+    "C\x00o\x00m\x00p\x00a\x00n\x00y\x00 \x00t\x00e\x00x\x00t\x00",
+    "Company",
+  );
+  fc.assert(
+    fc.property(lead, words, lead, (before, text, after) => {
+      const body = Buffer.from(`${before}${text}${after}`, "latin1");
+      const header = parseHeader(
+        `Content-Type: text/plain; charset=${label}\r\nContent-Transfer-Encoding: binary\r\n`,
+      );
+      const isThere = decodeCharset(body, label).includes("Company text");
+      expect(applyDisclaimer(header, body, edit).kind).toBe(isThere ? "unchanged" : "changed");
+    }),
+  );
 });

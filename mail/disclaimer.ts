@@ -7,7 +7,7 @@
  * @module
  */
 import { has8Bit, hasBinary } from "./body-octets.ts";
-import { decodeCharset, encodeCharset } from "./charset.ts";
+import { decodeCharset, encodeCharset, keepsAscii } from "./charset.ts";
 import type { HeaderField } from "./header.ts";
 import { headerValues, makeField, setField } from "./header.ts";
 import { HtmlText } from "./html-text.ts";
@@ -132,7 +132,8 @@ function editPart(
   const octets = isPlain ? raw : decodeTransfer(raw, fields.encoding);
   const content = Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength);
   const isHtml = contentType === "text/html";
-  if (isPresent(decodeCharset(content, fields.charset), isHtml, edit)) return "present";
+  const mayBeThere = isHtml || mayHold(content, fields.charset, edit.inPlain);
+  if (mayBeThere && isPresent(decodeCharset(content, fields.charset), isHtml, edit)) return "present";
   const added = isHtml ? edit.html : flowed(edit.text, fields.format);
   const insert = isHtml ? insertHtml : insertText;
   const fitted =
@@ -197,6 +198,11 @@ function flowed(text: string, format: string | undefined): string {
 function asciiHtml(html: string, charset: string | undefined): Uint8Array | undefined {
   const ascii = html.replace(/[^\x00-\x7f]/gu, (character) => `&#${character.codePointAt(0)};`);
   return encodeCharset(ascii, charset);
+}
+
+/** False: the text of these octets lacks the longest of the words, and it need not be decoded. */
+function mayHold(octets: Buffer, charset: string | undefined, { longest }: OwnWords): boolean {
+  return has8Bit(Buffer.from(longest)) || !keepsAscii(charset) || octets.includes(longest, 0, "latin1");
 }
 
 function isPresent(content: string, isHtml: boolean, edit: Completed): boolean {
