@@ -162,17 +162,22 @@ export function ask(
   during: string,
   call: () => Promise<Answer> | Answer,
 ): Promise<Outcome | undefined> | Outcome | undefined {
-  const heard = (answer: Answer) => (answer === undefined ? undefined : theirs(answer));
-  const broken = (error: unknown) => {
-    services.fault(error, during);
-    return { reply: INTERNAL_FAULT };
-  };
   try {
     const answer = call();
-    return answer instanceof Promise ? answer.then(heard).catch(broken) : heard(answer);
+    if (!(answer instanceof Promise)) return heard(answer);
+    return answer.then(heard).catch((error: unknown) => broken(services, error, during));
   } catch (error) {
-    return broken(error);
+    return broken(services, error, during);
   }
+}
+
+function heard(answer: Answer): Outcome | undefined {
+  return answer === undefined ? undefined : theirs(answer);
+}
+
+function broken(services: SessionServices, error: unknown, during: string): Outcome {
+  services.fault(error, during);
+  return { reply: INTERNAL_FAULT };
 }
 
 export function theirs(answer: Answer & object): Outcome {

@@ -24,7 +24,23 @@ export interface Offer {
   readonly auth: boolean;
 }
 
+/** What a connector offers in each state, by the state's number; entries of a snapshot never change. */
+const offersOf = new WeakMap<ReceiveConnectorEntry, Offer[]>();
+
+/** The same object for the same connector and state. */
 export function offerOf(connector: ReceiveConnectorEntry, state: SessionState): Offer {
+  const { extended, isTls, isAuthenticated, hasCertificate } = state;
+  const number = (extended ? 1 : 0) + (isTls ? 2 : 0) + (isAuthenticated ? 4 : 0) + (hasCertificate ? 8 : 0);
+  let offers = offersOf.get(connector);
+  if (offers === undefined) {
+    offers = [];
+    offersOf.set(connector, offers);
+  }
+  offers[number] ??= makeOffer(connector, state);
+  return offers[number];
+}
+
+function makeOffer(connector: ReceiveConnectorEntry, state: SessionState): Offer {
   return {
     extended: state.extended,
     maxMessageSize: connector.maxMessageSize,
@@ -40,8 +56,19 @@ export function offerOf(connector: ReceiveConnectorEntry, state: SessionState): 
   };
 }
 
+/** Of offers that offerOf() made: they belong to one connector. */
+const linesOf = new WeakMap<Offer, readonly string[]>();
+
 /** The lines of the EHLO reply after the first. */
-export function extensionLines(offer: Offer, connector: ReceiveConnectorEntry): string[] {
+export function extensionLines(offer: Offer, connector: ReceiveConnectorEntry): readonly string[] {
+  const known = linesOf.get(offer);
+  if (known !== undefined) return known;
+  const lines = makeLines(offer, connector);
+  if (offersOf.get(connector)?.includes(offer)) linesOf.set(offer, lines);
+  return lines;
+}
+
+function makeLines(offer: Offer, connector: ReceiveConnectorEntry): string[] {
   const limits = [`RCPTMAX=${connector.maxRecipientsPerMessage}`];
   if (connector.maxMessagesPerConnection !== undefined) {
     limits.unshift(`MAILMAX=${connector.maxMessagesPerConnection}`);

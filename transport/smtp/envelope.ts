@@ -15,7 +15,13 @@ import {
   type Step,
   setConnector,
 } from "./dialogue.ts";
-import { type MailParameters, readMailParameters, readRcptParameters } from "./parameters.ts";
+import {
+  type MailParameters,
+  NO_MAIL_PARAMETERS,
+  NO_RCPT_PARAMETERS,
+  readMailParameters,
+  readRcptParameters,
+} from "./parameters.ts";
 import { namedByLiteral } from "./permissions.ts";
 import {
   AUTH_FIRST,
@@ -139,7 +145,11 @@ function parseSender(
 ): { readonly sender: Address | null; readonly parameters: MailParameters } | { readonly refusal: Reply } {
   const argument = parsePathArgument("FROM", args);
   if (argument === undefined) return { refusal: BAD_ARGUMENTS };
-  const read = readMailParameters(argument.parameters, currentOffer(dialogue));
+  const { parameters } = argument;
+  const read =
+    parameters.length === 0
+      ? { value: NO_MAIL_PARAMETERS }
+      : readMailParameters(parameters, currentOffer(dialogue));
   if ("refusal" in read) return read;
   if (argument.path === "") return { sender: null, parameters: read.value };
   const parsed = parseMailbox(argument, read.value.smtpUtf8, BAD_SENDER);
@@ -152,7 +162,11 @@ function parseRecipient(dialogue: Dialogue, transaction: OpenTransaction, args: 
   const argument = parsePathArgument("TO", args);
   if (argument === undefined) return { refusal: BAD_ARGUMENTS };
   const { smtpUtf8 } = transaction.envelope;
-  const read = readRcptParameters(argument.parameters, { ...currentOffer(dialogue), smtpUtf8 });
+  const { parameters } = argument;
+  const read =
+    parameters.length === 0
+      ? { value: NO_RCPT_PARAMETERS }
+      : readRcptParameters(parameters, { ...currentOffer(dialogue), smtpUtf8 });
   if ("refusal" in read) return read;
   const parsed = parseMailbox(argument, smtpUtf8, BAD_RECIPIENT);
   if ("refusal" in parsed) return parsed;

@@ -33,6 +33,9 @@ export class LineReader {
   take(chunk: Buffer, isAuth: boolean): Line | undefined {
     const end = chunk.indexOf(LF);
     this.used = end < 0 ? chunk.length : end + 1;
+    const isWhole = this.#skipped === 0 && this.#partial.length === 0 && end > 0 && end < MAX_COMMAND;
+    // The usual line: begun and ended in this chunk.
+    if (isWhole && chunk[end - 1] === CR) return { kind: "line", octets: chunk.subarray(0, end - 1) };
     const piece = chunk.subarray(0, this.used);
     if (this.#skipped > 0) return this.#skip(piece, end >= 0);
     const line = this.#partial.length === 0 ? piece : Buffer.concat([this.#partial, piece]);

@@ -38,14 +38,15 @@ const RCPT_PARAMETERS: Readonly<Record<string, Read<RcptParameters>>> = {
   ORCPT: readOrcpt,
 };
 
+/** A MAIL without parameters. */
+export const NO_MAIL_PARAMETERS: MailParameters = { bodyType: "7BIT", smtpUtf8: false, requireTls: false };
+export const NO_RCPT_PARAMETERS: RcptParameters = {};
+
 export function readMailParameters(
   parameters: readonly Parameter[],
   offer: Offer,
 ): { readonly value: MailParameters } | { readonly refusal: Reply } {
-  return readAll(parameters, offer, {
-    known: MAIL_PARAMETERS,
-    initial: { bodyType: "7BIT", smtpUtf8: false, requireTls: false },
-  });
+  return readAll(parameters, offer, { known: MAIL_PARAMETERS, initial: NO_MAIL_PARAMETERS });
 }
 
 /** `smtpUtf8` of the transaction lets ORCPT hold UTF-8 (RFC 6533 §3). */
@@ -53,7 +54,7 @@ export function readRcptParameters(
   parameters: readonly Parameter[],
   offer: Offer,
 ): { readonly value: RcptParameters } | { readonly refusal: Reply } {
-  return readAll(parameters, offer, { known: RCPT_PARAMETERS, initial: {} });
+  return readAll(parameters, offer, { known: RCPT_PARAMETERS, initial: NO_RCPT_PARAMETERS });
 }
 
 function readAll<Result extends object>(
