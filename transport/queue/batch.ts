@@ -1,11 +1,4 @@
-/**
- * Batch: changes packed for the worker, and unpacked there.
- *
- * Rows go as one text, which costs a third of cloning them value by value; the octets of all of them in one buffer
- * that is moved, not copied.
- *
- * @module
- */
+/** Batch: changes packed for the worker: flat rows, and the octets of all of them in one buffer that is moved, not copied. */
 import type { Body } from "../../mail/message.ts";
 import { encodeHeader, encodeItem } from "./item-codec.ts";
 import type { Batch, PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
@@ -19,8 +12,7 @@ export interface Unpacked {
 
 /** A batch as it crosses to the worker. */
 export interface PackedBatch {
-  /** PackedChange[] as JSON. */
-  readonly changes: string;
+  readonly changes: readonly PackedChange[];
   readonly octets: ArrayBuffer;
   readonly flush: boolean;
 }
@@ -52,11 +44,11 @@ export function packBatch(batch: readonly Unpacked[], { flush }: { flush: boolea
       remove,
     };
   });
-  return { changes: JSON.stringify(changes), octets: joinOctets(pieces, length), flush };
+  return { changes, octets: joinOctets(pieces, length), flush };
 }
 
 export function unpackBatch({ changes, octets, flush }: PackedBatch): Batch {
-  return { changes: JSON.parse(changes), octets: new Uint8Array(octets), flush };
+  return { changes, octets: new Uint8Array(octets), flush };
 }
 
 function bodySpan(body: Body, span: (octets: Uint8Array) => Span): Span {

@@ -31,7 +31,7 @@ export interface PackedChange {
 }
 
 export interface Batch {
-  readonly changes: readonly Partial<PackedChange>[];
+  readonly changes: readonly PackedChange[];
   /** Header and body octets of all its changes. */
   readonly octets: Uint8Array;
   /** False: it is written and outlives the process; it outlives a power failure from the next flush on. */
@@ -135,7 +135,7 @@ interface Transaction {
 
 function writeChange(
   transaction: Transaction,
-  { insert = [], update = [], amend = [], remove = [] }: Partial<PackedChange>,
+  { insert = [], update = [], amend = [], remove = [] }: PackedChange,
 ): void {
   for (const item of insert) insertItem(transaction, item);
   for (const item of update) updateItem(transaction, item);
