@@ -108,6 +108,12 @@ describe("a large body that is in memory", () => {
     await queue.apply({ remove: ["m"] });
     await summary;
     expect(await queue.store.get("m")).toBeUndefined();
+    // The disk did nothing wrong: the next one may wait as well.
+    const before = octetsOnDisk();
+    await passOn("n");
+    expect(octetsOnDisk() - before).toBe(accepted.length);
+    await takeOne();
+    await queue.apply({ remove: ["n"] });
     await eventually(() => files().length === 0);
   });
 

@@ -49,15 +49,13 @@ export class LateBodies {
     return body === undefined ? item : withBody(item, body);
   }
 
-  /** The row of a message is on disk with this body, or gone: what else was written for it is of no use. */
-  settled(id: string, body?: Body): void {
+  /** The row of a message is on disk, its body claimed, or the row is gone: what else was written for it is of no use. */
+  settled(id: string): void {
     const unnamed = this.#unnamed.get(id);
     if (unnamed === undefined) return;
     this.#unnamed.delete(id);
     unnamed.then(
-      (written) => {
-        if (!isSame(written, body)) this.#bodies.discard(written);
-      },
+      (written) => this.#bodies.discard(written),
       () => undefined,
     );
   }
@@ -97,8 +95,4 @@ export class LateBodies {
 
 function withBody(item: QueueItem, body: Body): QueueItem {
   return { ...item, message: { ...item.message, body } };
-}
-
-function isSame(a: Body, b: Body | undefined): boolean {
-  return a.kind === "file" && b?.kind === "file" && a.name === b.name;
 }

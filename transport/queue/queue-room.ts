@@ -274,7 +274,7 @@ export class QueueRoom implements Queue {
   /** The row of the message is on disk, with this body. */
   #noteNamed(id: string, body: Body): void {
     this.#parts.bodies.claim(body);
-    this.#late.settled(id, body);
+    this.#late.settled(id);
   }
 
   /** It is where it was no more: in hand, in the submission queue. */
