@@ -47,18 +47,19 @@ export function startCategorizer(deps: CategorizeDeps): void {
   const start = (item: QueueItem) => {
     const work = inBackground(() => categorizeOne(item, deps)).then(() => {
       atWork.delete(work);
-      if (atWork.size <= WINDOW / 2) wake("");
+      if (atWork.size === 0) pumps.wake("");
+      else if (atWork.size <= WINDOW / 2) pumps.wakeStarved("");
     });
     atWork.add(work);
     return work;
   };
-  const { wake } = createPumps({
+  const pumps = createPumps({
     async round() {
       const limit = WINDOW - atWork.size;
-      if (limit < WINDOW / 2) return false;
+      if (limit < WINDOW / 2) return "starved";
       const items = await deps.queue.take("Submission", { limit });
       for (const turn of inTurns(items)) await takeTurn(turn);
-      return items.length === limit;
+      return items.length === limit ? "more" : "nothing";
     },
     onFault: (_, cause) => deps.log.error({ cause: String(cause) }, "submission queue not read"),
   });
@@ -70,7 +71,7 @@ export function startCategorizer(deps: CategorizeDeps): void {
     if (alone) await Promise.all(begun);
   };
   deps.queue.onDue((queue) => {
-    if (queue === "Submission") wake("");
+    if (queue === "Submission") pumps.wake("");
   });
 }
 

@@ -13,7 +13,7 @@ import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import { type BounceDeps, bounceItems } from "./bounce.ts";
 import type { Delivery, DeliveryResult } from "./delivery/mod.ts";
 import { createJobRoom } from "./job-room.ts";
-import { createPumps } from "./pumps.ts";
+import { createPumps, type Rest } from "./pumps.ts";
 import type { QueueItem } from "./queue/mod.ts";
 import { settleAttempt } from "./settle.ts";
 import { createSettlements } from "./settlements.ts";
@@ -53,31 +53,31 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     timers.set(key, timer);
   };
 
-  /** One round: true when something was started and more may be due. */
-  const round = async (key: string): Promise<boolean> => {
+  const round = async (key: string): Promise<Rest> => {
     const hop = parseNextHopKey(key);
     const connector = deps.pipeline().sendConnectors.get(hop.connector);
     if (!leadsTo(connector, hop)) return resubmit(key, deps);
     if (settlements.isOverrun()) {
       waitFor(key, clock.now() + DISK_PAUSE_MS);
-      return false;
+      return "starved";
     }
     const limit = jobs.take(key, (most) => delivery.reserve(hop, connector, most));
     if (limit === 0) {
       const until = delivery.askAgainAt(key);
       if (until !== undefined) waitFor(key, until);
-      return false;
+      return "starved";
     }
     const items = await takeUpTo(key, limit);
     for (const item of items) void job(key, item);
-    return items.length === limit;
+    return items.length === limit ? "more" : "nothing";
   };
 
   /** Delivers, gives its place to the next one, settles. Never rejects. */
   const job = async (key: string, item: QueueItem): Promise<void> => {
     const giveRoom = () => {
-      jobs.give(key, 1);
-      wake(key);
+      // Damaged messages that a round left out hide what is due behind them: the last one out looks again.
+      if (jobs.give(key, 1) === 0) wake(key);
+      else if (!stopped) pumps.wakeStarved(key);
     };
     const settle = await attempt(item, deps, () => stopped);
     const mustWait = settlements.isFull();
@@ -185,7 +185,7 @@ async function settle(item: QueueItem, result: DeliveryResult, deps: DispatchDep
 }
 
 /** The connector is gone, or leads elsewhere: its messages are routed anew. */
-async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
+async function resubmit(key: string, deps: DispatchDeps): Promise<Rest> {
   const items = await deps.queue.take("Delivery", { nextHop: key, limit: 100 });
   try {
     await toSubmission(items, deps);
@@ -193,7 +193,7 @@ async function resubmit(key: string, deps: DispatchDeps): Promise<boolean> {
     void deps.queue.releaseLater(items.map(({ message }) => message.id));
     throw cause;
   }
-  return items.length > 0;
+  return items.length > 0 ? "more" : "nothing";
 }
 
 async function toSubmission(

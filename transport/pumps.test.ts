@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { eventually } from "../test/helpers/eventually.ts";
-import { createPumps } from "./pumps.ts";
+import { createPumps, type Rest } from "./pumps.ts";
 
 /** Rounds that end when told: each call of `end` ends the one that runs. */
 function rig() {
   const rounds: string[] = [];
   const faults: string[] = [];
-  const ends: { resolve(more: boolean): void; reject(cause: unknown): void }[] = [];
+  const ends: { resolve(rest: Rest): void; reject(cause: unknown): void }[] = [];
   const pumps = createPumps({
     round: (key) => {
       rounds.push(key);
@@ -21,9 +21,9 @@ test("a wake while a round is under way is not lost, though the round finds noth
   const { pumps, rounds, ends } = rig();
   pumps.wake("a");
   pumps.wake("a");
-  ends[0]?.resolve(false);
+  ends[0]?.resolve("nothing");
   await eventually(() => rounds.length === 2);
-  ends[1]?.resolve(false);
+  ends[1]?.resolve("nothing");
   await eventually(() => pumps.running() === 0);
   expect(rounds).toEqual(["a", "a"]);
 });
@@ -32,10 +32,29 @@ test("rounds go on for as long as there may be more, each key by itself", async 
   const { pumps, rounds, ends } = rig();
   pumps.wake("a");
   pumps.wake("b");
-  ends[0]?.resolve(true);
+  ends[0]?.resolve("more");
   await eventually(() => rounds.length === 3);
   expect(rounds).toEqual(["a", "b", "a"]);
   expect(pumps.running()).toBe(2);
+});
+
+test("room wakes a round only where the last one lacked it, or where one is under way", async () => {
+  const { pumps, rounds, ends } = rig();
+  pumps.wakeStarved("a");
+  pumps.wake("a");
+  pumps.wakeStarved("a");
+  expect(rounds).toEqual(["a"]);
+  ends[0]?.resolve("nothing");
+  await eventually(() => rounds.length === 2);
+  ends[1]?.resolve("starved");
+  await eventually(() => pumps.running() === 0);
+  pumps.wakeStarved("b");
+  pumps.wakeStarved("a");
+  expect(rounds).toEqual(["a", "a", "a"]);
+  ends[2]?.resolve("nothing");
+  await eventually(() => pumps.running() === 0);
+  pumps.wakeStarved("a");
+  expect(rounds).toHaveLength(3);
 });
 
 test("after a fault the next wake begins again", async () => {

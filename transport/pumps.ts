@@ -3,13 +3,17 @@
 export interface Pumps {
   /** Has a round begin after this call: now, or when the one that runs is over. */
   wake(key: string): void;
+  /** There is room again: the same, unless the last round left nothing behind. */
+  wakeStarved(key: string): void;
   /** Keys at work. */
   running(): number;
 }
 
+/** What a round leaves behind: nothing; more, for the next round; what there was no room for. */
+export type Rest = "nothing" | "more" | "starved";
+
 export interface PumpWork {
-  /** True: there may be more. */
-  round(key: string): Promise<boolean>;
+  round(key: string): Promise<Rest>;
   /** A round rejected; the pump rests until it is woken. */
   onFault(key: string, cause: unknown): void;
 }
@@ -17,11 +21,17 @@ export interface PumpWork {
 export function createPumps({ round, onFault }: PumpWork): Pumps {
   const running = new Set<string>();
   const again = new Set<string>();
+  const starved = new Set<string>();
   const pump = async (key: string) => {
     running.add(key);
+    starved.delete(key);
     try {
-      do again.delete(key);
-      while ((await round(key)) || again.has(key));
+      let rest: Rest;
+      do {
+        again.delete(key);
+        rest = await round(key);
+      } while (rest === "more" || again.has(key));
+      if (rest === "starved") starved.add(key);
     } catch (cause) {
       again.delete(key);
       onFault(key, cause);
@@ -29,10 +39,14 @@ export function createPumps({ round, onFault }: PumpWork): Pumps {
       running.delete(key);
     }
   };
+  const wake = (key: string) => {
+    if (running.has(key)) again.add(key);
+    else void pump(key);
+  };
   return {
-    wake(key) {
-      if (running.has(key)) again.add(key);
-      else void pump(key);
+    wake,
+    wakeStarved(key) {
+      if (running.has(key) || starved.has(key)) wake(key);
     },
     running: () => running.size,
   };
