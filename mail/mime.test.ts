@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseHeader } from "./header.ts";
-import { type MimeLimits, scanMime } from "./mime.ts";
+import { type MimeLimits, scanMime, scanWholeMime } from "./mime.ts";
 
 const limits: MimeLimits = { maxParts: 1000, maxDepth: 20, maxText: 100_000 };
 
@@ -226,6 +226,7 @@ describe("scanMime()", () => {
       const { header, body } = split(message);
       const octets = bare ? Buffer.from(body.toString("latin1").replaceAll("\r\n", "\n"), "latin1") : body;
       const summary = await scanMime(header, pieces(octets, size), limits);
+      expect(scanWholeMime(header, octets, limits)).toEqual(summary);
       const shown = summary.parts.map((part) =>
         [
           part.path,
@@ -281,6 +282,8 @@ describe("scanMime()", () => {
           const message = `Content-Type: multipart/mixed; boundary=b\n\n${lines.join("\n")}`;
           const whole = await scan(message);
           expect(await scan(message, size)).toEqual(whole);
+          const { header, body } = split(message);
+          expect(scanWholeMime(header, body, limits)).toEqual(whole);
           expect(new Set(whole.parts.map((part) => part.path)).size).toBe(whole.parts.length);
         },
       ),

@@ -123,6 +123,16 @@ describe("extensionLines()", () => {
     expect(lines).not.toContain(not);
   });
 
+  test("each state of each connector has lines of its own, however often it is asked", () => {
+    const other = receiveConnector({ maxMessageSize: connector.maxMessageSize + 1 });
+    const ask = () =>
+      [connector, other].flatMap((one) =>
+        [TLS, clear].map((state) => extensionLines(offerOf(one, state), one).join()),
+      );
+    expect(new Set(ask()).size).toBe(4);
+    expect(ask()).toEqual(ask());
+  });
+
   test("what a connector turns off is not offered, and LIMITS names its limits", () => {
     const spare = receiveConnector({
       ...{ eightBitMimeEnabled: false, smtpUtf8Enabled: false, chunkingEnabled: false },
