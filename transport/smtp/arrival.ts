@@ -34,7 +34,8 @@ export class Arrival {
     door.arrivals.add(this);
     // "close" follows, and that is where everything is released.
     socket.on("error", ignore);
-    socket.once("close", () => this.#end());
+    // It comes once: nothing needs to take the listener away.
+    socket.on("close", () => this.#end());
   }
 
   /** Aborted when the socket is gone. */
