@@ -1,6 +1,6 @@
 /**
- * Folded codes: the character codes of foldText(text), for scans that look at each. Text that is all ASCII, as most is, is
- * folded on the way, without a string in between.
+ * Folded codes: the character codes of foldText(text), for scans that skip most of a text: read() takes the text as it is,
+ * and only the stretches that a scan looks at are folded. Text beyond ASCII is folded when it is read, as a string.
  *
  * @module
  */
@@ -10,66 +10,83 @@ import { foldText } from "./fold.ts";
 const MAX_KEPT = 1 << 18;
 const SPACE = 0x20;
 const ASCII = 0x80;
-const encoder = new TextEncoder();
+/** As much as says what character stands before a place. */
+const MAX_PAIR = 2;
+const IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
-/** Lower case; all white space is a space. */
-const FOLDED = Uint8Array.from({ length: 2 * ASCII }, (_, code) => {
+/** Lower case; all white space is a space. What is beyond ASCII is folded already. */
+const FOLDED = Uint16Array.from({ length: 0x10000 }, (_, code) => {
   const char = String.fromCharCode(code);
+  if (code >= ASCII) return code;
   return /\s/.test(char) ? SPACE : char.toLowerCase().charCodeAt(0);
 });
 
 export class FoldedCodes {
-  /** Of the text folded last; valid up to `length`. */
+  /** The text read last, its runs of white space not made one yet; valid up to `size`. */
+  raw = new Uint16Array(0);
+  size = 0;
+  /** Of the stretch begun last, and what stands around it; valid up to `length`. */
   codes = new Uint16Array(0);
   length = 0;
-  #octets = new Uint8Array(0);
+  #octets = Buffer.alloc(0);
 
-  fold(text: string): void {
-    this.#makeRoom(text.length);
-    const { read, written } = encoder.encodeInto(text, this.#octets);
-    if (read === text.length && written === text.length) this.#foldAscii(written);
-    else this.#take(foldText(text));
+  read(text: string): void {
+    const isAscii = Buffer.byteLength(text) === text.length;
+    const folded = isAscii ? text : foldText(text);
+    this.size = folded.length;
+    this.#makeRoom(this.size);
+    this.#octets.write(folded, "utf16le");
+    if (IS_BIG_ENDIAN) this.#octets.subarray(0, 2 * this.size).swap16();
   }
 
-  #foldAscii(size: number): void {
-    const { codes } = this;
-    const octets = this.#octets;
-    let length = 0;
-    let before = 0;
-    for (let at = 0; at < size; at++) {
-      const code = FOLDED[octets[at] as number] as number;
-      if (code === SPACE && before === SPACE) continue;
-      codes[length++] = code;
-      before = code;
-    }
-    this.length = length;
+  /** A stretch that begins at the place of raw. */
+  begin(at: number): void {
+    this.length = 0;
+    for (let before = Math.max(0, at - MAX_PAIR); before < at; before++) this.#push(before);
   }
 
-  /** Folding may make a text longer: the lower case of some letters is two. */
-  #take(folded: string): void {
-    this.#makeRoom(folded.length);
-    for (let at = 0; at < folded.length; at++) this.codes[at] = folded.charCodeAt(at);
-    this.length = folded.length;
+  /** Adds the character at the place, or the run of white space that begins there; returns its last place. */
+  take(at: number): number {
+    const { raw, size } = this;
+    this.#push(at);
+    let last = at;
+    if (this.codes[this.length - 1] !== SPACE) return last;
+    while (last + 1 < size && FOLDED[raw[last + 1] as number] === SPACE) last++;
+    return last;
+  }
+
+  /** True when the last `count` characters taken, the last of them at that place of raw, are a whole word. */
+  endWithWord(count: number, at: number): boolean {
+    const end = this.length;
+    for (let after = at + 1; after <= at + MAX_PAIR && after < this.size; after++) this.#push(after);
+    const isWord = isWholeWord(this, end - count, end);
+    this.length = end;
+    return isWord;
+  }
+
+  #push(at: number): void {
+    this.codes[this.length++] = FOLDED[this.raw[at] as number] as number;
   }
 
   #makeRoom(length: number): void {
-    const isTooSmall = this.codes.length < length;
-    const isTooLarge = this.codes.length > MAX_KEPT && length <= MAX_KEPT;
-    if (!isTooSmall && !isTooLarge) return;
+    const room = this.raw.length;
+    if (room >= length && (room <= MAX_KEPT || length > MAX_KEPT)) return;
     const size = Math.max(length, 8192);
-    this.codes = new Uint16Array(size);
-    this.#octets = new Uint8Array(size);
+    this.raw = new Uint16Array(size);
+    this.#octets = Buffer.from(this.raw.buffer);
+    this.codes = new Uint16Array(size + 2 * MAX_PAIR);
   }
+}
+
+/** Of a place of raw. */
+export function foldedAt(raw: Uint16Array, at: number): number {
+  return FOLDED[raw[at] as number] as number;
 }
 
 const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u;
 
 /** True when [start, end) of the codes begins and ends where a word may: not in the middle of letters or digits. */
-export function isWholeWord(
-  text: Pick<FoldedCodes, "codes" | "length">,
-  start: number,
-  end: number,
-): boolean {
+function isWholeWord(text: Pick<FoldedCodes, "codes" | "length">, start: number, end: number): boolean {
   return isBoundary(text, start) && isBoundary(text, end);
 }
 

@@ -114,6 +114,27 @@ describe("createWordScan()", () => {
     );
   });
 
+  test("long strings with white space in them are found behind and within runs of it", () => {
+    const letters = fc.constantFrom("a", "b", " ");
+    const wide = fc.constantFrom("a", "B", " ", "\n", "\r\n", "\t");
+    const strings = fc.array(fc.string({ unit: letters, minLength: 6, maxLength: 10 }).map(foldText), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    fc.assert(
+      fc.property(strings, fc.array(fc.string({ unit: wide, maxLength: 9 })), (all, around) => {
+        const list = [...new Set(all)].filter((one) => one.length >= 5);
+        const spread = list.map((one) => one.replaceAll(" ", " \r\n "));
+        const text = around.map((part, index) => part + (spread[index] ?? "")).join("");
+        const folded = foldText(text);
+        const found = scanFor(list).scan(text);
+        expect(new Set(found.literals.values)).toEqual(new Set(list.filter((one) => folded.includes(one))));
+        expect(new Set(found.words.values)).toEqual(new Set(list.filter((one) => holdsWord(folded, one))));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
   test("suffixes of one long string are linked without end", () => {
     const list = Array.from({ length: 1024 }, (_, index) => `${"a".repeat(index)}b`);
     expect(scanFor(["a".repeat(1024), ...list]).scan(`${"a".repeat(1024)}b`).literals.values.length).toBe(
@@ -134,16 +155,19 @@ describe("createWordScan()", () => {
 });
 
 describe("FoldedCodes", () => {
-  test("holds what foldText() gives, text after text", () => {
+  test("stretches taken one after the other are what foldText() gives, text after text", () => {
     const folded = new FoldedCodes();
     const text = fc.oneof(
       fc.string({ unit: "binary-ascii" }),
       fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom("a", "B", " ", "\n", "\t") }),
       fc.string().map((one) => one.repeat(5000)),
     );
     fc.assert(
       fc.property(text, (one) => {
-        folded.fold(one);
+        folded.read(one);
+        folded.begin(0);
+        for (let at = 0; at < folded.size; at++) at = folded.take(at);
         const codes = Array.from({ length: folded.length }, (_, at) => folded.codes[at]!);
         const want = foldText(one);
         expect(codes).toEqual(Array.from({ length: want.length }, (_, at) => want.charCodeAt(at)));

@@ -8,7 +8,7 @@
  * @module
  */
 import { complete, type FacetValues, NONE as NO_VALUES } from "./facet-values.ts";
-import { FoldedCodes, isWholeWord } from "./folded-codes.ts";
+import { FoldedCodes } from "./folded-codes.ts";
 import { WordStarts } from "./word-starts.ts";
 
 export interface WordScan {
@@ -89,24 +89,29 @@ class Automaton {
     if (this.#strings.length === 0) return NOTHING;
     if (!this.#linksHold) this.#out.fill(NONE, 1);
     this.#linksHold = true;
-    this.#folded.fold(text);
-    const { codes, length } = this.#folded;
+    const folded = this.#folded;
+    folded.read(text);
+    const { raw, size } = folded;
     this.#scans++;
     const words: string[] = [];
     const literals: string[] = [];
     let node = 0;
-    for (let at = 0; at < length; at++) {
-      if (node === 0) at = this.#starts.next(codes, at, length);
-      if (at === length) break;
-      node = this.#step(node, codes[at] ?? 0);
+    for (let at = 0; at < size; at++) {
+      if (node === 0) {
+        at = this.#starts.next(raw, at, size);
+        if (at === size) break;
+        folded.begin(at);
+      }
+      at = folded.take(at);
+      node = this.#step(node, folded.codes[folded.length - 1] as number);
       let end = this.#out[node] ?? 0;
       if (end === NONE) end = this.#link(node);
-      if (end !== 0) this.#collect(end, at + 1, words, literals);
+      if (end !== 0) this.#collect(end, at, words, literals);
     }
     return literals.length === 0 ? NOTHING : { words: complete(words), literals: complete(literals) };
   }
 
-  /** All strings that end here, the longest first, each once in a scan. */
+  /** All strings that end at the place, the longest first, each once in a scan. */
   #collect(longest: number, at: number, words: string[], literals: string[]): void {
     for (let node = longest; node !== 0; node = this.#out[this.#fail[node] ?? 0] ?? 0) {
       const place = this.#ends[node] ?? NONE;
@@ -114,7 +119,7 @@ class Automaton {
       if (this.#inScan[place] !== this.#scans) literals.push(found);
       this.#inScan[place] = this.#scans;
       if (this.#wordInScan[place] === this.#scans) continue;
-      if (!isWholeWord(this.#folded, at - found.length, at)) continue;
+      if (!this.#folded.endWithWord(found.length, at)) continue;
       this.#wordInScan[place] = this.#scans;
       words.push(found);
     }
