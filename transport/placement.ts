@@ -71,7 +71,9 @@ function routeCopy(message: Message, copy: PolicyCopy, { pipeline, explain }: Pl
   const { domains, snapshot, router } = pipeline;
   const options = { domains, role: snapshot.transport.role, senderIsInternal: true };
   const added = copy.added.length > 0 ? resolveRecipients(copy.added, options) : undefined;
-  const recipients = unique([...copy.recipients, ...(added?.recipients ?? [])]);
+  const recipients = unique(
+    added === undefined ? copy.recipients : [...copy.recipients, ...added.recipients],
+  );
   const facts = {
     size: messageSize(message),
     requireTls: copy.requireTls,
@@ -121,7 +123,8 @@ export function unjudged(message: Message, recipients: readonly Recipient[]): Po
   };
 }
 
-function unique(recipients: readonly Recipient[]): Recipient[] {
+function unique(recipients: readonly Recipient[]): readonly Recipient[] {
+  if (recipients.length < 2) return recipients;
   return [...new Map(recipients.map((recipient) => [addressKey(recipient.address), recipient])).values()];
 }
 
