@@ -174,5 +174,5 @@ export function withEdit(
   edit: ContentEdit,
   header: readonly HeaderField[] = copy.header,
 ): WorkingCopy {
-  return { ...copy, header, edits: [...copy.edits, edit] };
+  return { ...copy, header, edits: copy.edits.concat(edit) };
 }

@@ -168,9 +168,9 @@ function tryOne(trial: Trial, predicate: Predicate): Levels {
   return LEVEL[verdict.result];
 }
 
-/** Most rules try one or two: a list that grows has room for many more. */
+/** Most rules try one or two: a list that is pushed to has room for many more. */
 function record(trial: Trial, { name }: Predicate, { result, evidence }: Verdict): void {
-  trial.results = [...trial.results, { predicate: name, result, evidence }];
+  trial.results = trial.results.concat({ predicate: name, result, evidence });
 }
 
 function deciding(verdicts: readonly Verdict[], levels: Uint8Array): Verdict {

@@ -80,10 +80,11 @@ class Search implements CandidateSearch {
   /** By the number of a view: it was looked at. */
   readonly #searched: boolean[] = [];
   /** Aspects that each facet, and then each measure, was ever worked out from. */
-  readonly #aspects: number[] = [];
+  readonly #aspects: number[];
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#aspects = new Array<number>(parts.facets.length + parts.measures.length).fill(0);
   }
 
   candidates(view: MessageView, found: Found): void {

@@ -137,16 +137,15 @@ function firstView({ wordScan, domains }: RuleBook, { message, mime, recipients 
 /** A view of before serves a copy whose state is still the same; a new one is made from that with most in common. */
 function nextViews(copies: readonly WorkingCopy[], before: readonly ViewedCopy[]): ViewedCopy[] {
   const allRecipients = receiversAfter(copies, before);
-  const after: ViewedCopy[] = [];
-  for (let at = 0; at < copies.length; at++) {
-    const copy = copies[at] as WorkingCopy;
+  const known = before.slice();
+  return copies.map((copy, at) => {
     const { header, stamps } = copy;
     const state = { header, stamps, allRecipients };
-    const view =
-      findView(state, before) ?? findView(state, after) ?? nearest(header, before, after).next(state);
-    after[at] = { copy, view, judged: judgedOf(copy, before[at]) };
-  }
-  return after;
+    const view = findView(state, known) ?? nearest(header, known).next(state);
+    const viewed = { copy, view, judged: judgedOf(copy, before[at]) };
+    if (copies.length > 1) known.push(viewed);
+    return viewed;
+  });
 }
 
 function findView(state: ViewState, all: readonly ViewedCopy[]): MessageView | undefined {
@@ -154,9 +153,9 @@ function findView(state: ViewState, all: readonly ViewedCopy[]): MessageView | u
   return undefined;
 }
 
-function nearest(header: WorkingCopy["header"], ...lists: readonly (readonly ViewedCopy[])[]): MessageView {
-  for (const all of lists) for (const { view, copy } of all) if (copy.header === header) return view;
-  const first = lists[0]?.[0];
+function nearest(header: WorkingCopy["header"], all: readonly ViewedCopy[]): MessageView {
+  for (const { view, copy } of all) if (copy.header === header) return view;
+  const first = all[0];
   if (first === undefined) throw new Error("There is no copy to begin with");
   return first.view;
 }
@@ -203,29 +202,23 @@ function actOnCopies(
   judgements: readonly Judgement[],
 ): WorkingCopy[] {
   const receiving = new Receiving(viewed);
-  const copies: WorkingCopy[] = [];
-  for (let at = 0; at < viewed.length; at++) {
-    const { copy } = viewed[at] as ViewedCopy;
+  const [first, ...others] = viewed.map(({ copy }, at) => {
     const { matched } = judgements[at] ?? NO_JUDGEMENT;
-    if (matched.length === 0) copies.push(copy);
-    else actOnCopy(rule, copy, matched, { receiving, copies });
-  }
-  return copies;
+    return matched.length === 0 ? [copy] : actOnCopy(rule, copy, matched, receiving);
+  });
+  return others.length === 0 ? (first ?? []) : [first ?? [], ...others].flat();
 }
 
-/** Adds what comes of it to the copies. */
 function actOnCopy(
   { actions }: CompiledRule,
   copy: WorkingCopy,
   matched: readonly Recipient[],
-  { receiving, copies }: { readonly receiving: Receiving; readonly copies: WorkingCopy[] },
-): void {
+  receiving: Receiving,
+): WorkingCopy[] {
   const [split, rest] = splitCopy(copy, matched);
-  for (const acted of actions.run(split, receiving)) {
-    if (acted.recipients !== split.recipients) receiving.add(acted.recipients);
-    copies.push(acted);
-  }
-  if (rest !== undefined) copies.push(rest);
+  const acted = actions.run(split, receiving);
+  for (const { recipients } of acted) if (recipients !== split.recipients) receiving.add(recipients);
+  return rest === undefined ? acted : [...acted, rest];
 }
 
 /** The copy of those who matched, and that of the others. */
