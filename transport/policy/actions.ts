@@ -31,7 +31,11 @@ const FACTORIES: ActionFactories = {
   removeHeader: (names) => (copy) => names.reduce(removeHeader, copy),
   setHeader: (fields) => {
     const setters = fields.map(setHeader);
-    return (copy) => setters.reduce((state, set) => set(state), copy);
+    return (copy) => {
+      let edited = copy;
+      for (const set of setters) edited = set(edited);
+      return edited;
+    };
   },
   prependSubject: (text) => (copy) =>
     editHeader(copy, { kind: "prependSubject", text }, prependSubject(copy.header, text)),
@@ -93,12 +97,12 @@ function separateAdded(acted: WorkingCopy, before: WorkingCopy): WorkingCopy[] {
 }
 
 function removeHeader(copy: WorkingCopy, name: string): WorkingCopy {
-  if (!hasField(copy.header, name)) return copy;
+  if (!hasField(copy.header, name.toLowerCase())) return copy;
   return editHeader(copy, { kind: "removeHeader", name }, removeFields(copy.header, name));
 }
 
-function hasField(header: readonly HeaderField[], name: string): boolean {
-  const wanted = name.toLowerCase();
+/** `wanted` is in lower case. */
+function hasField(header: readonly HeaderField[], wanted: string): boolean {
   for (const field of header) {
     if (field.name.length === wanted.length && field.name.toLowerCase() === wanted) return true;
   }
@@ -108,10 +112,12 @@ function hasField(header: readonly HeaderField[], name: string): boolean {
 /** The edit is the same object each time; the field is made when the rule first runs. */
 function setHeader({ name, value }: { name: string; value: string }): (copy: WorkingCopy) => WorkingCopy {
   const edit: ContentEdit = { kind: "setHeader", name, value };
+  const wanted = name.toLowerCase();
   let field: HeaderField | undefined;
   return (copy) => {
+    const { header } = copy;
     field ??= makeField(name, encodeHeaderText(value));
-    return withEdit(copy, edit, setField(copy.header, field));
+    return withEdit(copy, edit, hasField(header, wanted) ? setField(header, field) : header.concat(field));
   };
 }
 
