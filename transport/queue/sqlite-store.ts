@@ -11,11 +11,10 @@
  *
  * @module
  */
-import { Worker } from "node:worker_threads";
 import { packBatch, type Unpacked } from "./batch.ts";
 import { DamagedItemError, decodeItem, decodeSummary, type Row } from "./item-codec.ts";
-import type { BatchResult, Fault } from "./sqlite-commit.ts";
-import type { Engine } from "./sqlite-engine.ts";
+import type { BatchResult } from "./sqlite-commit.ts";
+import { QueueStoreError, type Request, SqliteThread, storeError } from "./sqlite-thread.ts";
 import type {
   ApplyOptions,
   Change,
@@ -28,33 +27,11 @@ import type {
 } from "./store.ts";
 import { mergeSummary } from "./summary.ts";
 
-/** One question to the worker. */
-export interface Request {
-  readonly number: number;
-  readonly call: "open" | Exclude<keyof Engine, "vacuum">;
-  readonly values: readonly unknown[];
-}
-
-/** The store refused a change or could not answer. */
-export class QueueStoreError extends Error {
-  override readonly name = "QueueStoreError";
-  /** SQLite's result code; 13 is a full disk. 0: none. */
-  readonly code: number;
-
-  constructor(message: string, code: number, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export { QueueStoreError } from "./sqlite-thread.ts";
 
 interface Waiting extends Unpacked {
   readonly hurry: boolean;
   resolve(): void;
-  reject(error: Error): void;
-}
-
-interface Asked {
-  resolve(result: unknown): void;
   reject(error: Error): void;
 }
 
@@ -73,30 +50,18 @@ export async function openSqliteStore(path: string, events: StoreEvents): Promis
 }
 
 class SqliteStore implements QueueStore {
-  readonly #worker: Worker;
+  readonly #thread: SqliteThread;
   readonly #events: StoreEvents;
-  readonly #asked = new Map<number, Asked>();
   #waiting: Waiting[] = [];
   #committing = false;
   #later: NodeJS.Timeout | undefined;
   /** Runs while something is written and not flushed. */
   #flushLater: NodeJS.Timeout | undefined;
-  #number = 0;
-  #dead: QueueStoreError | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(path: string, events: StoreEvents) {
     this.#events = events;
-    this.#worker = new Worker(new URL("./sqlite-worker.ts", import.meta.url), {
-      workerData: { path },
-      execArgv: [],
-      name: "postroom-queue",
-    });
-    this.#worker.on("message", (reply) => this.#receive(reply));
-    this.#worker.on("error", (cause) =>
-      this.#die(new QueueStoreError(`The queue's thread failed: ${cause}`, 0, { cause })),
-    );
-    this.#worker.on("exit", () => this.#die(new QueueStoreError("The queue is closed", 0)));
+    this.#thread = new SqliteThread(path, (error) => this.#refuseAll(error));
   }
 
   async open(): Promise<void> {
@@ -104,7 +69,7 @@ class SqliteStore implements QueueStore {
       await this.#ask("open");
     } catch (error) {
       this.#closing = Promise.resolve();
-      await this.#worker.terminate();
+      await this.#thread.terminate();
       throw error;
     }
   }
@@ -114,7 +79,7 @@ class SqliteStore implements QueueStore {
     held: ReadonlyMap<string, QueueItem> = NOTHING,
     { hurry = true }: ApplyOptions = {},
   ): Promise<void> {
-    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    if (this.#thread.dead !== undefined) return Promise.reject(this.#thread.dead);
     if (this.#closing !== undefined) return Promise.reject(new QueueStoreError("The queue is closed", 0));
     if (isEmpty(change)) return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -182,8 +147,8 @@ class SqliteStore implements QueueStore {
     this.#gather({ hurry: true });
     while (this.#committing) await new Promise((resolve) => setImmediate(resolve));
     clearTimeout(this.#flushLater);
-    if (this.#dead === undefined) await this.#ask("close");
-    await this.#worker.terminate();
+    if (this.#thread.dead === undefined) await this.#ask("close");
+    await this.#thread.terminate();
   }
 
   /** Waits for the end of the turn, so that everything this turn applies is in the batch; without hurry for longer. */
@@ -204,7 +169,7 @@ class SqliteStore implements QueueStore {
     const flush = batch.some(mustFlush);
     const packed = packBatch(batch, { flush });
     try {
-      this.#settle(batch, (await this.#send("commit", [packed], [packed.octets])) as BatchResult);
+      this.#settle(batch, (await this.#thread.ask("commit", [packed], [packed.octets])) as BatchResult);
       this.#noteFlush(flush);
     } catch (error) {
       for (const { reject } of batch) reject(error as Error);
@@ -230,7 +195,7 @@ class SqliteStore implements QueueStore {
       const unnamed = (await this.#ask("flush")) as string[];
       if (unnamed.length > 0) this.#events.onUnnamed(unnamed);
     } catch (error) {
-      if (this.#dead !== undefined) return;
+      if (this.#thread.dead !== undefined) return;
       this.#noteFlush(false);
       this.#events.onFault(error as Error);
     }
@@ -279,38 +244,15 @@ class SqliteStore implements QueueStore {
     for (const { id, cause } of damaged) this.#events.onDamaged(id, cause);
   }
 
-  async #ask(call: Request["call"], ...values: unknown[]): Promise<unknown> {
-    return await this.#send(call, values, []);
+  #ask(call: Request["call"], ...values: unknown[]): Promise<unknown> {
+    return this.#thread.ask(call, values);
   }
 
-  #send(call: Request["call"], values: unknown[], moved: ArrayBuffer[]): Promise<unknown> {
-    if (this.#dead !== undefined) return Promise.reject(this.#dead);
-    const number = this.#number++;
-    return new Promise((resolve, reject) => {
-      this.#asked.set(number, { resolve, reject });
-      this.#worker.postMessage({ number, call, values } satisfies Request, moved);
-    });
-  }
-
-  #receive({ number, result, fault }: { number: number; result?: unknown; fault?: Fault }): void {
-    const asked = this.#asked.get(number);
-    this.#asked.delete(number);
-    if (fault === undefined) asked?.resolve(result);
-    else asked?.reject(storeError("use", fault));
-  }
-
-  #die(error: QueueStoreError): void {
-    if (this.#dead !== undefined) return;
-    this.#dead = error;
-    for (const { reject } of this.#asked.values()) reject(error);
+  /** The thread has ended. */
+  #refuseAll(error: QueueStoreError): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error);
-    this.#asked.clear();
     if (this.#closing === undefined) this.#events.onFault(error);
   }
-}
-
-function storeError(verb: string, { message, code }: Fault): QueueStoreError {
-  return new QueueStoreError(`Cannot ${verb} the queue: ${message}`, code);
 }
 
 /** An insert in no hurry may be all that is left of a message whose sender is told: it is flushed all the same. */

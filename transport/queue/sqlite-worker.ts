@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type PackedBatch, unpackBatch } from "./batch.ts";
 import { type Engine, openEngine } from "./sqlite-engine.ts";
-import type { Request } from "./sqlite-store.ts";
+import type { Request } from "./sqlite-thread.ts";
 
 const IDLE_MS = 1000;
 const VACUUM_PAUSE_MS = 20;

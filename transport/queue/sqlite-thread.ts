@@ -1,0 +1,95 @@
+/**
+ * SQLite thread: questions to the worker that owns the database, and its answers.
+ *
+ * Errors: QueueStoreError with the cause in words. Once the thread has ended every question is refused.
+ *
+ * @module
+ */
+import { Worker } from "node:worker_threads";
+import type { Fault } from "./sqlite-commit.ts";
+import type { Engine } from "./sqlite-engine.ts";
+
+/** One question to the worker. */
+export interface Request {
+  readonly number: number;
+  readonly call: "open" | Exclude<keyof Engine, "vacuum">;
+  readonly values: readonly unknown[];
+}
+
+/** The store refused a change or could not answer. */
+export class QueueStoreError extends Error {
+  override readonly name = "QueueStoreError";
+  /** SQLite's result code; 13 is a full disk. 0: none. */
+  readonly code: number;
+
+  constructor(message: string, code: number, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+interface Asked {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+export class SqliteThread {
+  readonly #worker: Worker;
+  readonly #onEnd: (error: QueueStoreError) => void;
+  readonly #asked = new Map<number, Asked>();
+  #number = 0;
+  #dead: QueueStoreError | undefined;
+
+  /** `onEnd`: the thread has ended, asked to or not. */
+  constructor(path: string, onEnd: (error: QueueStoreError) => void) {
+    this.#onEnd = onEnd;
+    this.#worker = new Worker(new URL("./sqlite-worker.ts", import.meta.url), {
+      workerData: { path },
+      execArgv: [],
+      name: "postroom-queue",
+    });
+    this.#worker.on("message", (reply) => this.#receive(reply));
+    this.#worker.on("error", (cause) =>
+      this.#die(new QueueStoreError(`The queue's thread failed: ${cause}`, 0, { cause })),
+    );
+    this.#worker.on("exit", () => this.#die(new QueueStoreError("The queue is closed", 0)));
+  }
+
+  /** Why every question is refused; undefined while the thread runs. */
+  get dead(): QueueStoreError | undefined {
+    return this.#dead;
+  }
+
+  /** `moved`: buffers among the values that the worker has from then on. */
+  ask(call: Request["call"], values: unknown[] = [], moved: ArrayBuffer[] = []): Promise<unknown> {
+    if (this.#dead !== undefined) return Promise.reject(this.#dead);
+    const number = this.#number++;
+    return new Promise((resolve, reject) => {
+      this.#asked.set(number, { resolve, reject });
+      this.#worker.postMessage({ number, call, values } satisfies Request, moved);
+    });
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #receive({ number, result, fault }: { number: number; result?: unknown; fault?: Fault }): void {
+    const asked = this.#asked.get(number);
+    this.#asked.delete(number);
+    if (fault === undefined) asked?.resolve(result);
+    else asked?.reject(storeError("use", fault));
+  }
+
+  #die(error: QueueStoreError): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = error;
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
+    this.#onEnd(error);
+  }
+}
+
+export function storeError(verb: string, { message, code }: Fault): QueueStoreError {
+  return new QueueStoreError(`Cannot ${verb} the queue: ${message}`, code);
+}
