@@ -20,6 +20,7 @@ import { Postponed } from "./postponed.ts";
 import type { QueueOptions } from "./queue.ts";
 import { readAfter } from "./read-after.ts";
 import { Releases } from "./releases.ts";
+import { poison, type SetAsideParts, suspendNow } from "./set-aside.ts";
 import { isSameFile, withSoundBodies } from "./sound-bodies.ts";
 import type {
   ApplyOptions,
@@ -52,6 +53,7 @@ export class QueueRoom implements Queue {
   readonly #late: LateBodies;
   readonly #releases: Releases;
   readonly #verbs: AdminVerbs;
+  readonly #aside: SetAsideParts;
   readonly #submission = new Set<string>();
   readonly #meanwhile = new Meanwhile();
   readonly #stopped = new AbortController();
@@ -63,25 +65,23 @@ export class QueueRoom implements Queue {
     this.#parts = parts;
     const { store } = parts;
     const { clock, log, memoryBound = MEMORY_BOUND } = options;
-    const fence = this.#fence;
-    const late = new LateBodies(parts.bodies);
-    this.#late = late;
+    this.#late = new LateBodies(parts.bodies);
     const postponed = new Postponed({
-      ...{ store, clock, place: (item) => late.placeForLater(item) },
+      ...{ store, clock, place: (item) => this.#late.placeForLater(item) },
       onWritten: (item) => this.#noteWritten(item),
     });
     this.#postponed = postponed;
     this.store = readAfter(() => postponed.flush(), store);
-    this.#taking = new Taking({ store, fence, postponed, clock, log, memoryBound });
+    this.#taking = new Taking({ store, fence: this.#fence, postponed, clock, log, memoryBound });
     this.#releases = new Releases({
       ...{ taking: this.#taking, meanwhile: this.#meanwhile, clock, closed: this.#stopped.signal },
-      suspend: (item) => void this.#suspendNow(item),
+      suspend: (item) => void suspendNow(item, this.#aside),
     });
+    const apply = (change: Change) => this.apply(change);
+    const release = (ids: readonly string[]) => this.release(ids);
+    this.#aside = { log, apply, release };
     this.#verbs = adminVerbs({
-      store: this.store,
-      now: () => clock.now(),
-      apply: (change) => this.apply(change),
-      release: (ids) => this.release(ids),
+      ...{ store: this.store, now: () => clock.now(), apply, release },
       isInHand: (id) => this.#taking.leased(id) !== undefined || this.#fence.isChanging(id),
       lease: (item) => this.#taking.lease(item),
       suspendLater: this.#meanwhile.suspended,
@@ -128,7 +128,7 @@ export class QueueRoom implements Queue {
       this.#postponed.putBack(whole.taken);
       for (const place of forgotten) this.#taking.dueInStore(place);
       this.#releases.noteUnsettled(ids);
-      void this.#offerAgain(ids);
+      this.#offerAgain(ids);
       throw error;
     } finally {
       this.#fence.end(ids);
@@ -295,35 +295,13 @@ export class QueueRoom implements Queue {
   }
 
   /** While their change was under way these were handed to nobody, and the change failed. */
-  async #offerAgain(ids: readonly string[]): Promise<void> {
-    try {
-      await this.#settleInStore(ids.filter((id) => this.#taking.leased(id) === undefined));
-    } catch (error) {
-      this.#options.log.error({ err: error }, "messages of a failed change not offered again");
-    }
-  }
-
-  async #suspendNow({ message: { id } }: QueueItem): Promise<void> {
-    try {
-      await this.apply({ amend: [{ id, status: "Suspended" }] });
-    } catch (error) {
-      this.#options.log.error({ messageId: id, err: error }, "message could not be suspended");
-    }
+  #offerAgain(ids: readonly string[]): void {
+    this.#settleInStore(ids.filter((id) => this.#taking.leased(id) === undefined)).catch((error: unknown) =>
+      this.#options.log.error({ err: error }, "messages of a failed change not offered again"),
+    );
   }
 
   #soundOf(items: readonly QueueItem[]): Promise<readonly QueueItem[]> {
-    return withSoundBodies(items, this.#parts.bodies, (item, error) => this.#setAside(item, error));
-  }
-
-  async #setAside(item: QueueItem, error: DamagedBodyError): Promise<void> {
-    const { id } = item.message;
-    try {
-      const poison = { queue: "Poison", nextHop: undefined, status: "Suspended" } as const;
-      await this.apply({ update: [{ ...item, ...poison, lastError: error.message }] });
-      this.#options.log.error({ messageId: id, err: error }, "damaged message set aside in Poison");
-    } catch (cause) {
-      this.#options.log.error({ messageId: id, err: cause }, "damaged message not set aside");
-      this.release([id]);
-    }
+    return withSoundBodies(items, this.#parts.bodies, (item, error) => poison(item, error, this.#aside));
   }
 }

@@ -1,0 +1,32 @@
+/** Set aside: changes that the queue makes of itself to an item that must not be handed out. None of these rejects. */
+import type { DamagedBodyError } from "./bodies.ts";
+import type { QueueLog } from "./queue.ts";
+import type { Change, QueueItem } from "./store.ts";
+
+export interface SetAsideParts {
+  readonly log: QueueLog;
+  apply(change: Change): Promise<void>;
+  release(ids: readonly string[]): void;
+}
+
+/** An administrator suspended it while it was in hand. */
+export async function suspendNow({ message: { id } }: QueueItem, { apply, log }: SetAsideParts) {
+  try {
+    await apply({ amend: [{ id, status: "Suspended" }] });
+  } catch (error) {
+    log.error({ messageId: id, err: error }, "message could not be suspended");
+  }
+}
+
+/** Its body file is damaged: it goes to Poison. */
+export async function poison(item: QueueItem, error: DamagedBodyError, parts: SetAsideParts) {
+  const { id } = item.message;
+  try {
+    const place = { queue: "Poison", nextHop: undefined, status: "Suspended" } as const;
+    await parts.apply({ update: [{ ...item, ...place, lastError: error.message }] });
+    parts.log.error({ messageId: id, err: error }, "damaged message set aside in Poison");
+  } catch (cause) {
+    parts.log.error({ messageId: id, err: cause }, "damaged message not set aside");
+    parts.release([id]);
+  }
+}
