@@ -36,6 +36,12 @@ test("shorter ones share a turn until the millisecond is over", async () => {
   expect(begun()).toEqual(["ab", "cd", "e"]);
 });
 
+test("when many wait, a turn has more for them", async () => {
+  const { begin, begun } = rig({ eachMs: 1 });
+  await Promise.all(Array.from("abcdefghijklmnop", begin));
+  expect(begun()).toEqual(["abc", "de", "fg", "hi", "j", "k", "l", "m", "n", "o", "p"]);
+});
+
 test("jobs that a job asks for begin as others do", async () => {
   const { begin, begun, inBackground } = rig({ eachMs: 1 });
   const rest: Promise<void>[] = [];
