@@ -8,6 +8,8 @@ import { eventually } from "../../test/helpers/eventually.ts";
 import { collect, type HandClock, handClock, memoryLog, queueItem } from "../../test/helpers/queue-items.ts";
 import type { Queue } from "./mod.ts";
 import { openQueue, type QueueOptions } from "./queue.ts";
+import { readAfter } from "./read-after.ts";
+import { openSqliteStore } from "./sqlite-store.ts";
 import type { QueueItem } from "./store.ts";
 
 const HOP = nextHop("default/internet", "a.example", false);
@@ -129,14 +131,59 @@ describe("a large body that is in memory", () => {
     expect(await textOf(await takeOne())).toEqual(edited);
   });
 
+  test("is its row's when an amendment writes it: nobody discards it then", async () => {
+    await passOn("m");
+    await queue.apply({ amend: [{ id: "m", queue: "Submission", status: "Ready", attempts: 0 }] });
+    const [item] = await queue.take("Submission", { limit: 1 });
+    if (item === undefined) throw new Error("Nothing was due");
+    queue.discardBody(item.message.body);
+    await queue.close();
+    await open();
+    const [again] = await queue.take("Submission", { limit: 1 });
+    expect(await textOf(again as QueueItem)).toEqual(edited);
+  });
+
+  test("stays on disk until the removal is flushed that overtook its row while that was written", async () => {
+    await queue.close();
+    let removal: Promise<void> | undefined;
+    await open({
+      openStore: async (path, events) => {
+        const store = readAfter(async () => undefined, await openSqliteStore(path, events));
+        return {
+          ...store,
+          apply(change, ...rest) {
+            const written = store.apply(change, ...rest);
+            if (change.update !== undefined) removal = queue.apply({ remove: ["m"] }, { hurry: false });
+            return written;
+          },
+        };
+      },
+    });
+    const item = await accept("m");
+    const large = Buffer.alloc(1_200_000, "large\r\n"); // In a file of its own.
+    await queue.passOn(withBody({ ...item, queue: "Delivery", nextHop: HOP }, inMemory(large)));
+    const inHand = await takeOne();
+    expect(inHand.message.id).toBe("m");
+    clock.advance(250);
+    await eventually(() => removal !== undefined);
+    await removal;
+    for (let round = 0; round < 10; round++) await queue.summary();
+    expect(octetsOnDisk()).toBe(accepted.length + large.length);
+    await eventually(() => files().length === 0);
+  });
+
   test("is written again when what was written of it is gone", async () => {
     await passOn("m");
     const first = await takeOne();
     await queue.summary();
     await queue.apply({ update: [withBody(first, inMemory(Buffer.from("Short\r\n")))] });
     await takeOne();
-    await queue.apply({ update: [first] });
-    expect(await textOf(await takeOne())).toEqual(edited);
+    const copy = { ...first, message: { ...first.message, id: "n" } };
+    await queue.apply({ update: [first], insert: [copy] });
+    const [m, n] = await queue.take(...delivery);
+    expect(await textOf(m as QueueItem)).toEqual(edited);
+    for (const taken of [m, n])
+      expect((await queue.store.get(taken?.message.id ?? ""))?.message.body).toEqual(taken?.message.body);
   });
 
   test("is on disk at once where rows are written at once: two copies share it", async () => {

@@ -73,7 +73,10 @@ export class LateBodies {
 
   #write(body: Body): Promise<Body> {
     const known = this.#placed.get(body);
-    if (known !== undefined && !this.#bodies.holds(known)) this.#written.delete(body);
+    if (known !== undefined && !this.#bodies.holds(known)) {
+      this.#placed.delete(body);
+      this.#written.delete(body);
+    }
     let written = this.#written.get(body);
     if (written === undefined) {
       written = this.#writeNow(body);

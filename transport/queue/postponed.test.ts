@@ -209,6 +209,18 @@ describe("passOn()", () => {
     expect(await onDisk.get("m")).toBeUndefined();
   });
 
+  test("once nothing is left that could not be written, the next one may wait again", async () => {
+    await passOn("m");
+    refused = ({ update = [] }) => update.length > 0;
+    await queue.summary();
+    const [item] = await queue.take(...delivery);
+    await queue.apply({ remove: [item?.message.id ?? ""] });
+    refused = () => false;
+    clock.advance(5000);
+    await passOn("n");
+    expect(written).not.toContain("update n");
+  });
+
   test("without room in memory the message is found on disk", async () => {
     await queue.close();
     await open({ memoryBound: 0 });

@@ -16,7 +16,9 @@ export interface PostponedParts {
   readonly clock: Clock;
   /** The item as the store can take it: its body may be in memory only. */
   place(item: QueueItem): QueueItem | Promise<QueueItem>;
-  /** The item is on disk now. */
+  /** A row on disk names its body now, though a change under way may have taken the item over meanwhile. */
+  onNamed(item: QueueItem): void;
+  /** The item is on disk now, and nothing newer is under way. */
   onWritten(item: QueueItem): void;
 }
 
@@ -106,7 +108,10 @@ export class Postponed {
 
   /** Writes what waits, and waits for what is being written. Never rejects. */
   async flush(options: ApplyOptions = {}): Promise<void> {
-    if (this.#entries.size === 0) return;
+    if (this.#entries.size === 0) {
+      this.#failed = false; // What could not be written has gone another way.
+      return;
+    }
     const entries = [...this.#entries.values()].filter(({ writing }) => !writing);
     this.#flushing = Promise.all([this.#flushing, ...entries.map((entry) => this.#write(entry, options))]);
     await this.#flushing;
@@ -128,6 +133,7 @@ export class Postponed {
       if (this.#entries.get(id) !== entry) return;
       await this.#parts.store.apply({ update: [placed] }, base && new Map([[id, base]]), options);
       this.#failed = false;
+      this.#parts.onNamed(placed);
       if (this.#entries.get(id) !== entry) return;
       this.#drop(id);
       this.#parts.onWritten(placed);

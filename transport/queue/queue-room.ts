@@ -68,6 +68,7 @@ export class QueueRoom implements Queue {
     this.#late = new LateBodies(parts.bodies);
     const postponed = new Postponed({
       ...{ store, clock, place: (item) => this.#late.placeForLater(item) },
+      onNamed: ({ message }) => parts.bodies.claim(message.body),
       onWritten: (item) => this.#noteWritten(item),
     });
     this.#postponed = postponed;
@@ -79,7 +80,7 @@ export class QueueRoom implements Queue {
     });
     const apply = (change: Change) => this.apply(change);
     const release = (ids: readonly string[]) => this.release(ids);
-    this.#aside = { log, apply, release };
+    this.#aside = { log, apply, release, taking: this.#taking };
     this.#verbs = adminVerbs({
       ...{ store: this.store, now: () => clock.now(), apply, release },
       isInHand: (id) => this.#taking.leased(id) !== undefined || this.#fence.isChanging(id),
@@ -124,6 +125,7 @@ export class QueueRoom implements Queue {
       const placing = this.#late.place(whole.change);
       const placed = placing instanceof Promise ? await placing : placing;
       await this.#parts.store.apply(placed, held, options);
+      this.#noteNamed(placed);
     } catch (error) {
       this.#postponed.putBack(whole.taken);
       for (const place of forgotten) this.#taking.dueInStore(place);
@@ -241,27 +243,18 @@ export class QueueRoom implements Queue {
 
   /** On disk at last. Where memory had no room for it, it has to be read from there. */
   #noteWritten(item: QueueItem): void {
-    const { id, body } = item.message;
+    const { id } = item.message;
     this.#fence.touch([id]);
-    this.#noteNamed(id, body);
+    this.#late.settled(id);
     if (this.#taking.knows(id)) this.#taking.replace(item);
     else if (!this.#fence.isChanging(id)) this.#taking.offer(item);
   }
 
   /** The change is on disk, or may wait: leases end, and what is due can be taken. */
   #settle({ insert, update, remove }: Change): void {
-    for (const item of insert ?? []) this.#settleOnDisk(item);
-    for (const item of update ?? []) this.#settleOnDisk(item);
-    for (const id of remove ?? []) {
-      this.#leave(id);
-      this.#late.settled(id);
-    }
-  }
-
-  #settleOnDisk(asked: QueueItem): void {
-    const item = this.#late.placed(asked);
-    this.#noteNamed(item.message.id, item.message.body);
-    this.#settleItem(item);
+    for (const item of insert ?? []) this.#settleItem(this.#late.placed(item));
+    for (const item of update ?? []) this.#settleItem(this.#late.placed(item));
+    for (const id of remove ?? []) this.#leave(id);
   }
 
   #settleItem(item: QueueItem): void {
@@ -271,10 +264,15 @@ export class QueueRoom implements Queue {
     this.#taking.offer(item);
   }
 
-  /** The row of the message is on disk, with this body. */
-  #noteNamed(id: string, body: Body): void {
-    this.#parts.bodies.claim(body);
-    this.#late.settled(id);
+  /** Rows are on disk as this change has them, postponed updates that an amendment took along among them, or gone. */
+  #noteNamed({ insert, update, remove }: Change): void {
+    const note = ({ message: { id, body } }: QueueItem) => {
+      this.#parts.bodies.claim(body);
+      this.#late.settled(id);
+    };
+    insert?.forEach(note);
+    update?.forEach(note);
+    for (const id of remove ?? []) this.#late.settled(id);
   }
 
   /** It is where it was no more: in hand, in the submission queue. */

@@ -431,6 +431,13 @@ describe("bodies in the queue", () => {
     await eventually(() => bodyFiles().length === 0);
   });
 
+  test("a removal in no hurry is flushed within a second, though a change that was to flush it failed", async () => {
+    await queue.apply({ insert: [queueItem({ id: "a", body: await write(large) })] });
+    await queue.apply({ remove: ["a"] }, { hurry: false });
+    await expect(queue.apply({ update: [queueItem({ id: "nobody" })] })).rejects.toThrow("not in the queue");
+    await eventually(() => bodyFiles().length === 0);
+  });
+
   test("a body that nothing names is swept at the next opening, one that is named stays", async () => {
     const [named, orphan] = [await write(large), await write(large)];
     await queue.apply({ insert: [queueItem({ body: named })] });

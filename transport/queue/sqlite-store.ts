@@ -169,8 +169,10 @@ class SqliteStore implements QueueStore {
     const flush = batch.some(mustFlush);
     const packed = packBatch(batch, { flush });
     try {
-      this.#settle(batch, (await this.#thread.ask("commit", [packed], [packed.octets])) as BatchResult);
-      this.#noteFlush(flush);
+      const result = (await this.#thread.ask("commit", [packed], [packed.octets])) as BatchResult;
+      this.#settle(batch, result);
+      // Where something failed, what came before may not be flushed.
+      this.#noteFlush(flush && result.faults.length === 0);
     } catch (error) {
       for (const { reject } of batch) reject(error as Error);
     }
