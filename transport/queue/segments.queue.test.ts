@@ -72,6 +72,32 @@ test.each([
   expect(await queue.store.get("last")).toMatchObject({ queue: "Poison", status: "Suspended" });
 });
 
+test("what is due behind damaged messages that filled a round is told of again", async () => {
+  const [first, second] = [await write(Buffer.alloc(100_000)), await write(Buffer.alloc(100_000))];
+  await queue.apply({
+    insert: [
+      queueItem({ id: "bad-1", to: "a.example", body: first }),
+      queueItem({ id: "bad-2", to: "a.example", body: second }),
+    ],
+  });
+  truncateSync(segmentPath(), 0);
+  await reopen();
+  const nextHop = queueItem({ to: "a.example" }).nextHop?.key ?? "";
+  await queue.apply({ insert: [queueItem({ id: "sound", to: "a.example" })] });
+  let told = 0;
+  queue.onDue(() => {
+    told += 1;
+  });
+  await eventually(() => told > 0);
+  for (const id of ["bad-1", "bad-2"]) {
+    const before = told;
+    expect(await queue.take("Delivery", { nextHop, limit: 1 })).toEqual([]);
+    expect(await queue.store.get(id)).toMatchObject({ queue: "Poison" });
+    await eventually(() => told > before);
+  }
+  expect(idsOf(await queue.take("Delivery", { nextHop, limit: 1 }))).toEqual(["sound"]);
+});
+
 test("octets altered in a segment are found when read, and the next change sets that message aside", async () => {
   const [bad, good] = [await write(Buffer.alloc(100_000)), await write(Buffer.alloc(100_000))];
   await queue.apply({ insert: [queueItem({ id: "bad", body: bad }), queueItem({ id: "good", body: good })] });

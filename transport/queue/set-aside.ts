@@ -2,11 +2,13 @@
 import type { DamagedBodyError } from "./bodies.ts";
 import type { QueueLog } from "./queue.ts";
 import type { Change, QueueItem } from "./store.ts";
+import type { Taking } from "./taking.ts";
 
 export interface SetAsideParts {
   readonly log: QueueLog;
   apply(change: Change): Promise<void>;
   release(ids: readonly string[]): void;
+  readonly taking: Pick<Taking, "dueInStore">;
 }
 
 /** An administrator suspended it while it was in hand. */
@@ -18,7 +20,7 @@ export async function suspendNow({ message: { id } }: QueueItem, { apply, log }:
   }
 }
 
-/** Its body file is damaged: it goes to Poison. */
+/** Its body file is damaged: it goes to Poison, and what may be due behind it is told of again. */
 export async function poison(item: QueueItem, error: DamagedBodyError, parts: SetAsideParts) {
   const { id } = item.message;
   try {
@@ -29,4 +31,6 @@ export async function poison(item: QueueItem, error: DamagedBodyError, parts: Se
     parts.log.error({ messageId: id, err: cause }, "damaged message not set aside");
     parts.release([id]);
   }
+  // Who was handed fewer than it asked for thinks that no more are due.
+  parts.taking.dueInStore({ queue: item.queue, nextHop: item.nextHop?.key ?? "" });
 }
