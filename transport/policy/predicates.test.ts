@@ -746,6 +746,12 @@ const ROWS: readonly Row[] = [
     conditions: { withImportance: "Normal" },
     want: { yes: "Normal" },
   },
+  {
+    name: "withImportance: words that objects know by themselves say nothing",
+    conditions: { withImportance: "Normal" },
+    mail: header("Importance: constructor\nPriority: __proto__"),
+    want: "yes",
+  },
   { name: "withImportance: another", conditions: { withImportance: "High" }, want: "no" },
   { name: "sclOver: this", conditions: { sclOver: 5 }, mail: { stamps: { SCL: "5" } }, want: { yes: "5" } },
   { name: "sclOver: lower", conditions: { sclOver: 5 }, mail: { stamps: { SCL: "4" } }, want: "no" },
