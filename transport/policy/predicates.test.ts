@@ -750,7 +750,7 @@ const ROWS: readonly Row[] = [
     name: "withImportance: words that objects know by themselves say nothing",
     conditions: { withImportance: "Normal" },
     mail: header("Importance: constructor\nPriority: __proto__"),
-    want: "yes",
+    want: { yes: "Normal" },
   },
   { name: "withImportance: another", conditions: { withImportance: "High" }, want: "no" },
   { name: "sclOver: this", conditions: { sclOver: 5 }, mail: { stamps: { SCL: "5" } }, want: { yes: "5" } },
