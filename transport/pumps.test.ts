@@ -57,12 +57,12 @@ test("room wakes a round only where the last one lacked it, or where one is unde
   expect(rounds).toHaveLength(3);
 });
 
-test("after a fault the next wake begins again", async () => {
+test.each(["wake", "wakeStarved"] as const)("after a fault %s begins again", async (wake) => {
   const { pumps, rounds, faults, ends } = rig();
   pumps.wake("a");
   ends[0]?.reject("disk");
   await eventually(() => pumps.running() === 0);
-  pumps.wake("a");
+  pumps[wake]("a");
   expect(faults).toEqual(["a: disk"]);
   expect(rounds).toEqual(["a", "a"]);
 });

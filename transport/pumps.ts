@@ -34,6 +34,7 @@ export function createPumps({ round, onFault }: PumpWork): Pumps {
       if (rest === "starved") starved.add(key);
     } catch (cause) {
       again.delete(key);
+      starved.add(key);
       onFault(key, cause);
     } finally {
       running.delete(key);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -31,6 +31,22 @@ describe("marks", () => {
     done();
     await endOfTurn();
     expect(readMarks(path)).toEqual(new Set(["a", "é"]));
+  });
+
+  test("after close() nothing is marked: the number of the file may be another one's", () => {
+    marks.mark("a");
+    marks.close();
+    const other = join(directory, "other");
+    writeFileSync(other, "");
+    const file = openSync(other, "r+");
+    try {
+      marks.mark("b")();
+      expect(readFileSync(other, "utf8")).toBe("");
+      expect(readMarks(path)).toEqual(new Set(["a"]));
+    } finally {
+      closeSync(file);
+      marks = openMarks(path);
+    }
   });
 
   test("many that end in one turn are forgotten, those that began in it are not", async () => {

@@ -11,7 +11,10 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "nod
 const SLOT = 256;
 
 export interface Marks {
-  /** Marks an id; call the result when the work is done, twice does no harm. The id is forgotten at the end of the turn. */
+  /**
+   * Marks an id; call the result when the work is done, twice does no harm. The id is forgotten at the end of the turn.
+   * After close() nothing is marked.
+   */
   mark(id: string): () => void;
   /** Forgets all marks: after they were counted, and at a clean end. */
   clear(): void;
@@ -55,6 +58,7 @@ export function openMarks(path: string): Marks {
   };
   return {
     mark(id) {
+      if (!open) return () => {};
       const length = Buffer.byteLength(id);
       if (length >= SLOT) throw new RangeError(`Cannot mark message "${id}": the id is too long`);
       const at = free.pop() ?? used++;
