@@ -14,16 +14,16 @@ const RUN_SECONDS = 4;
 export const latency: Scenario = {
   name: "latency",
   title: "Latency of the 250 at half of Postfix's top load",
-  reading: `A sender in a process of its own keeps ${CONNECTIONS} connections and sends 4 KiB messages at times that are fixed beforehand (as from many senders that know nothing of each other) to Postfix (tuned) and to Postroom with its whole pipeline on (5 agents, 200 accepted domains, 1,000 rules of which 10 match), in turns. The rate is half of Postfix's top relay rate, measured just before with smtp-source. *250*: from the end of the data to its reply, and the time that the message waited before it could be sent is counted in; *alone* leaves that out; *transaction*: from when the message was due to its 250. About half a millisecond of each figure but *alone* is the sender's own timer.`,
+  reading: `A sender in a process of its own keeps ${CONNECTIONS} connections and sends 4 KiB messages at times that are fixed beforehand (as from many senders that know nothing of each other) to Postfix (tuned) and to Postroom with its whole pipeline on (5 agents, 200 accepted domains, 1,000 rules of which 10 match), with one worker and with two, in turns. The rate is half of Postfix's top relay rate, measured just before with smtp-source. *250*: from the end of the data to its reply, and the time that the message waited before it could be sent is counted in; *alone* leaves that out; *transaction*: from when the message was due to its 250. About half a millisecond of each figure but *alone* is the sender's own timer.`,
   async run(ground) {
     const sink = await ground.smtpSink();
     const postfix = await ground.postfix({ nextHopPort: sink.port });
     const transport = "limits: {maxPerDomainOutboundConnections: 50}";
-    const postroom = await ground.postroom({
-      name: "Postroom, whole pipeline",
-      manifests: (port) => pipelineManifests({ port, nextHopPort: sink.port, transport }),
-    });
-    const relays: readonly Relay[] = postfix === undefined ? [postroom] : [postfix, postroom];
+    const manifests = (port: number) => pipelineManifests({ port, nextHopPort: sink.port, transport });
+    const postroom = await ground.postroom({ name: "Postroom, whole pipeline", manifests });
+    const two = { name: "Postroom, whole pipeline, 2 workers", manifests, args: ["--workers", "2"] };
+    const ours = [postroom, await ground.postroom(two)];
+    const relays: readonly Relay[] = postfix === undefined ? ours : [postfix, ...ours];
     const top = await topRates(ground, relays, sink);
     const perSecond = median(top.get(postfix ?? postroom) ?? []) / 2;
     ground.say(`${rate(perSecond)} to each`);
@@ -91,18 +91,21 @@ function findingsOf(measured: {
   }));
   return {
     tables: [{ columns: [...columns, ...times], rows: relays.map(row) }],
-    goals: [goalOf(replies.map(({ replyMs }) => replyMs.p99))],
+    goals: [
+      goalOf(
+        replies.map(({ replyMs }) => replyMs.p99),
+        relays.length > 2,
+      ),
+    ],
     notes: [`The sender's timer was late by ${spreadCells(timer).join(", ")} (p50, p99, longest).`],
     raw: { perSecond, replies },
   };
 }
 
-/** p99 of Postfix and Postroom, or of Postroom alone. */
-function goalOf(p99: readonly number[]): Goal {
-  const [theirs, ours] = p99;
-  const words = { what: "p99 of the 250, Postroom against Postfix", goal: "<= 1/2" };
-  if (theirs === undefined || ours === undefined)
-    return { ...words, measured: "no Postfix", isMet: undefined };
+/** p99 of Postfix, if it is there, and of Postroom; one worker counts. */
+function goalOf([theirs = Number.NaN, ours = Number.NaN]: readonly number[], withPostfix: boolean): Goal {
+  const words = { what: "p99 of the 250, Postroom with one worker against Postfix", goal: "<= 1/2" };
+  if (!withPostfix) return { ...words, measured: "no Postfix", isMet: undefined };
   const measured = `${milliseconds(ours)} against ${milliseconds(theirs)}: ${(ours / theirs).toFixed(2)}`;
   return { ...words, measured, isMet: ours <= theirs / 2 };
 }
