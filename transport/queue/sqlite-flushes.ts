@@ -57,8 +57,10 @@ export function createFlushes(database: DatabaseSync, statement: Prepare): Flush
   };
   const end = (unnamed: readonly string[]) => {
     isBehind = !flushing;
-    if (!flushing) waiting.push(...unnamed);
-    if (!flushing || waiting.length === 0) return flushing ? unnamed : [];
+    if (isBehind) {
+      waiting.push(...unnamed);
+      return [];
+    }
     const all = [...waiting, ...unnamed];
     waiting = [];
     return all;
