@@ -27,9 +27,8 @@ export const idleConnections: Scenario = {
     const load = ({ port }: Postroom, messages: number) => relayLoad({ port, sink, messages });
     // Before any mail: what a heap has left of that would hold the connections too.
     const memory = await openAll(ground, busy);
-    await runIn(ground, { port: busy.port, sink });
-    const perSecond = await runIn(ground, { port: quiet.port, sink });
-    const messages = ground.isQuick ? 200 : Math.ceil(perSecond * RUN_SECONDS);
+    await runIn(ground, { port: busy.port, sink }, RUN_SECONDS);
+    const messages = await runIn(ground, { port: quiet.port, sink }, RUN_SECONDS);
     const rates = await interleaved(ground.runs, [quiet, busy], (relay) =>
       load(relay, messages).then((figures) => figures.perSecond),
     );

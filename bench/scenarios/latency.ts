@@ -36,10 +36,7 @@ async function topRates(ground: Ground, relays: readonly Relay[], sink: Sink) {
   const load = ({ port }: Relay, messages: number) =>
     relayLoad({ port, sink, messages }).then(({ perSecond }) => perSecond);
   const counts = new Map<Relay, number>();
-  for (const relay of relays) {
-    const perSecond = await runIn(ground, { port: relay.port, sink });
-    counts.set(relay, ground.isQuick ? 200 : Math.ceil(perSecond * RUN_SECONDS));
-  }
+  for (const relay of relays) counts.set(relay, await runIn(ground, { port: relay.port, sink }, RUN_SECONDS));
   return interleaved(ground.runs, relays, (relay) => load(relay, counts.get(relay) ?? 1000));
 }
 

@@ -32,10 +32,8 @@ export const rules: Scenario = {
       relays.push(await ground.postroom({ name: whole(count), manifests }));
     }
     const counts = new Map<Postroom, number>();
-    for (const relay of relays) {
-      const perSecond = await runIn(ground, { port: relay.port, sink });
-      counts.set(relay, ground.isQuick ? 300 : Math.ceil(perSecond * RUN_SECONDS));
-    }
+    for (const relay of relays)
+      counts.set(relay, await runIn(ground, { port: relay.port, sink }, RUN_SECONDS));
     const runs = await interleaved(ground.runs, relays, (relay) =>
       oneRun(relay, sink, counts.get(relay) ?? 1000),
     );

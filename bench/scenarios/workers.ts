@@ -42,10 +42,7 @@ export const workers: Scenario = {
     const sink = await ground.smtpSink();
     const rows = await rowsOf(ground, sink);
     const counts = new Map<Row, number>();
-    for (const row of rows) {
-      const perSecond = await runIn(ground, loadOf(row, sink));
-      counts.set(row, ground.isQuick ? 300 : Math.ceil(perSecond * RUN_SECONDS));
-    }
+    for (const row of rows) counts.set(row, await runIn(ground, loadOf(row, sink), RUN_SECONDS));
     const runs = await interleaved(ground.runs, rows, (row) => oneRun(row, sink, counts.get(row) ?? 500));
     const disk = await diskAbility(ground.isQuick ? 300 : 2000);
     const medians = rows.map((row) => ({ row, ...mediansOf(runs.get(row) ?? []) }));
