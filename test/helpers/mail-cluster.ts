@@ -17,7 +17,7 @@ import { installOperatorAccess, type OperatorAccount } from "./install.ts";
 import { type MailFlow, startMailFlow } from "./mail-flow.ts";
 import { type Sink, startSink } from "./sink.ts";
 import { openDialogue } from "./smtp-dialogue.ts";
-import { unless } from "./stateful-sets.ts";
+import { unless, versionBesideStatus } from "./stateful-sets.ts";
 
 export const PORT = 2525;
 /** So that a fault of seconds costs the leader nothing. */
@@ -61,7 +61,7 @@ export interface MailCluster {
   flow(pods?: readonly string[]): MailFlow;
   /** Resolves when every object is judged as it stands, and every pod serves what the head names. */
   converged(timeoutMs?: number): Promise<void>;
-  /** kind/name -> resourceVersion of everything in the namespace that the operator may write. */
+  /** kind/name -> resourceVersion (of StatefulSets all but the status) of everything in the namespace that the operator may write. */
   versions(): Promise<ReadonlyMap<string, string>>;
   stop(): Promise<void>;
 }
@@ -117,8 +117,11 @@ export async function openMailCluster(options: ApiServerOptions = {}): Promise<M
     async versions() {
       const found = new Map<string, string>();
       for (const path of writablePaths(base, namespace)) {
-        for (const { metadata } of await list(path))
-          found.set(`${path}/${metadata.name}`, metadata.resourceVersion);
+        const isCounted = path.endsWith("/statefulsets");
+        for (const object of await list(path)) {
+          const version = isCounted ? versionBesideStatus(object) : object.metadata.resourceVersion;
+          found.set(`${path}/${object.metadata.name}`, version);
+        }
       }
       return found;
     },

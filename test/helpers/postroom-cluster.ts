@@ -21,7 +21,7 @@ import { installOperatorAccess, type OperatorAccount } from "./install.ts";
 import { type OperatorProcess, startOperator } from "./operator-process.ts";
 import { type Run, run } from "./run.ts";
 import { type Dialogue, openDialogue } from "./smtp-dialogue.ts";
-import { unless } from "./stateful-sets.ts";
+import { unless, versionBesideStatus } from "./stateful-sets.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into objects of every kind.
 type Any = any;
@@ -60,7 +60,7 @@ export interface Postroom {
     wanted: Partial<Condition> & { readonly namespace?: string | undefined },
   ): Promise<Condition>;
   isReady(kind: ResourceName, name: string, namespace?: string): Promise<Condition>;
-  /** "kind/namespace/name" -> resourceVersion of every object but Leases: what differs was written to. */
+  /** "kind/namespace/name" -> resourceVersion (of StatefulSets all but the status) of every object but Leases: what differs was written to. */
   versions(): Promise<ReadonlyMap<string, string>>;
   /** SMTP to a pod, EHLO said. */
   dial(pod: string, port: number): Promise<Dialogue>;
@@ -185,8 +185,10 @@ async function versionsOf({ admin }: ApiServer): Promise<Map<string, string>> {
   const types = Object.values(RESOURCES).filter(({ kind }) => kind !== "Lease");
   const versions = new Map<string, string>();
   for (const type of types) {
-    for (const { metadata } of (await admin("GET", resourcePath(type))).items) {
-      versions.set(`${type.kind}/${objectKey(metadata)}`, metadata.resourceVersion);
+    for (const object of (await admin("GET", resourcePath(type))).items) {
+      const isCounted = type.kind === "StatefulSet";
+      const version = isCounted ? versionBesideStatus(object) : object.metadata.resourceVersion;
+      versions.set(`${type.kind}/${objectKey(object.metadata)}`, version);
     }
   }
   return versions;

@@ -49,6 +49,17 @@ export interface SetPodObject {
   };
 }
 
+/** Changes with whatever is written to a StatefulSet but its status, which its controller alone writes. */
+export function versionBesideStatus({ metadata, spec }: Pick<StatefulSet, "metadata" | "spec">): string {
+  const { resourceVersion: _, managedFields = [], ...rest } = metadata as Written;
+  return JSON.stringify([rest, managedFields.filter(({ subresource }) => subresource !== "status"), spec]);
+}
+
+type Written = StatefulSet["metadata"] & {
+  readonly resourceVersion: string;
+  readonly managedFields?: readonly { readonly subresource?: string }[];
+};
+
 /** Real clusters have the label too. */
 const REVISION = "controller-revision-hash";
 
