@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { SteadyMap } from "./steady-map.ts";
 
 export interface Counts {
   /** Takes up to `wanted` (1) places while fewer than `limit` are taken; how many it got. */
@@ -19,7 +20,7 @@ export interface Counts {
 }
 
 export function createCounts(): Counts {
-  const counts = new Map<string, number>();
+  const counts = new SteadyMap<number>();
   return {
     take(key, limit, wanted = 1) {
       const taken = counts.get(key) ?? 0;

@@ -10,6 +10,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Ids } from "../lib/ids.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Metrics } from "../lib/metrics.ts";
+import { SteadyMap } from "../lib/steady-map.ts";
 import { type MimeSummary, scanMime } from "../mail/mime.ts";
 import { bounceItems } from "./bounce.ts";
 import { MAX_TEXT } from "./content.ts";
@@ -41,16 +42,16 @@ const WINDOW = 64;
 
 /** Starts the loop. It runs for as long as the queue is open. */
 export function startCategorizer(deps: CategorizeDeps): void {
-  const atWork = new Set<Promise<void>>();
+  const atWork = new SteadyMap<Promise<void>>();
   // Replies to clients whose messages are on disk go before the work on those messages.
   const inBackground = createInBackground(deps.clock);
   const start = (item: QueueItem) => {
     const work = inBackground(() => categorizeOne(item, deps)).then(() => {
-      atWork.delete(work);
+      atWork.delete(item.message.id);
       if (atWork.size === 0) pumps.wake("");
       else if (atWork.size <= WINDOW / 2) pumps.wakeStarved("");
     });
-    atWork.add(work);
+    atWork.set(item.message.id, work);
     return work;
   };
   const pumps = createPumps({
@@ -66,7 +67,7 @@ export function startCategorizer(deps: CategorizeDeps): void {
   /** One that outlived a crash has the floor to itself. */
   const takeTurn = async (turn: readonly QueueItem[]) => {
     const alone = turn.some(({ crashes }) => crashes > 0);
-    if (alone) await Promise.all(atWork);
+    if (alone) await Promise.all(atWork.values());
     const begun = turn.map(start);
     if (alone) await Promise.all(begun);
   };

@@ -1,4 +1,5 @@
 /** JobRoom: how many more jobs may run over all next hops, and who is told when there is room again. First come, first served. */
+import { SteadyMap } from "../lib/steady-map.ts";
 
 export interface JobRoom {
   /** Takes the places that `reserve(most)` got; with none left to get `key` is woken as soon as one is given back. */
@@ -17,7 +18,7 @@ export interface PlaceSource {
 
 export function createJobRoom(source: PlaceSource, wake: (key: string) => void): JobRoom {
   const waiting = new Set<string>();
-  const takenBy = new Map<string, number>();
+  const takenBy = new SteadyMap<number>();
   let taken = 0;
   const count = (key: string, places: number) => {
     const now = (takenBy.get(key) ?? 0) + places;

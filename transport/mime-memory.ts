@@ -1,4 +1,5 @@
 /** MimeMemory: summaries that intake made, until the categorizer asks; so that a message is scanned once. Bounded. */
+import { SteadyMap } from "../lib/steady-map.ts";
 import type { MimeSummary } from "../mail/mime.ts";
 
 export interface MimeMemory {
@@ -11,7 +12,7 @@ const MAX_ENTRIES = 1000;
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 
 export function createMimeMemory(): MimeMemory {
-  const entries = new Map<string, MimeSummary>();
+  const entries = new SteadyMap<MimeSummary>();
   let characters = 0;
   const forget = (id: string) => {
     characters -= entries.get(id)?.text.length ?? 0;

@@ -1,4 +1,5 @@
 /** Pumps: rounds of work, one after another for each key, until a round finds nothing more and nobody asked meanwhile. */
+import { SteadySet } from "../lib/steady-map.ts";
 
 export interface Pumps {
   /** Has a round begin after this call: now, or when the one that runs is over. */
@@ -19,9 +20,9 @@ export interface PumpWork {
 }
 
 export function createPumps({ round, onFault }: PumpWork): Pumps {
-  const running = new Set<string>();
-  const again = new Set<string>();
-  const starved = new Set<string>();
+  const running = new SteadySet();
+  const again = new SteadySet();
+  const starved = new SteadySet();
   const pump = async (key: string) => {
     running.add(key);
     starved.delete(key);

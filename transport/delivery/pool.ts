@@ -7,6 +7,7 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
+import { SteadyMap } from "../../lib/steady-map.ts";
 import type { ClientOptions, Closable, OpenFailure } from "./client-options.ts";
 import type { Places } from "./places.ts";
 import { openClient, SmtpClient } from "./smtp-client.ts";
@@ -33,7 +34,7 @@ export interface PoolOptions {
 export class ConnectionPool {
   readonly #options: PoolOptions;
   /** Idle ones by next hop, the longest idle first. */
-  readonly #idle = new Map<string, PooledConnection[]>();
+  readonly #idle = new SteadyMap<PooledConnection[]>();
   #idleCount = 0;
   /** Connecting or connected. */
   readonly #clients = new Set<Closable>();

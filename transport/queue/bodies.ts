@@ -9,6 +9,7 @@
  */
 import { mkdir, readdir, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { SteadyMap, SteadySet } from "../../lib/steady-map.ts";
 import type { Body } from "../../mail/message.ts";
 import { BodyFile } from "./body-file.ts";
 import { type BodyPlace, parseBodyName, parseSegmentFileName, segmentFileName } from "./body-name.ts";
@@ -72,10 +73,10 @@ class BodyRoom implements Bodies {
   readonly #places: Places;
   readonly #fresh = new FreshBodies();
   /** Bodies in files of their own, and their octets. */
-  readonly #files = new Map<string, number>();
+  readonly #files = new SteadyMap<number>();
   #fileOctets = 0;
   /** Finished, and no row names them yet. */
-  readonly #unclaimed = new Set<string>();
+  readonly #unclaimed = new SteadySet();
 
   constructor(options: BodyOptions) {
     const { directory, inlineLimit, onFault } = options;

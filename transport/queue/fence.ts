@@ -6,10 +6,11 @@
  *
  * @module
  */
+import { SteadyMap } from "../../lib/steady-map.ts";
 import type { Change } from "./store.ts";
 
 export class Fence {
-  readonly #changing = new Map<string, number>();
+  readonly #changing = new SteadyMap<number>();
   readonly #reads = new Set<Set<string>>();
 
   /** A change of these items begins. */

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { SteadyMap } from "../../lib/steady-map.ts";
+
 interface Fresh {
   readonly pieces: readonly Uint8Array[];
   readonly size: number;
@@ -15,7 +17,7 @@ interface Fresh {
 const BOUND = 16 * 1024 * 1024;
 
 export class FreshBodies {
-  readonly #bodies = new Map<string, Fresh>();
+  readonly #bodies = new SteadyMap<Fresh>();
   #octets = 0;
 
   add(name: string, pieces: readonly Uint8Array[], size: number): void {

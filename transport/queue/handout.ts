@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { SteadyMap } from "../../lib/steady-map.ts";
 import type { Priority } from "../../mail/message.ts";
 import type { QueueItem, QueueKind } from "./store.ts";
 
@@ -17,7 +18,7 @@ export interface Group {
   /** nextHop.key for Delivery, else "". */
   readonly nextHop: string;
   /** Due items in memory, oldest first, by priority. */
-  readonly ready: Readonly<Record<Priority, Map<string, QueueItem>>>;
+  readonly ready: Readonly<Record<Priority, SteadyMap<QueueItem>>>;
   /** Octets that they take. */
   memory: number;
   /**
@@ -41,9 +42,9 @@ const FILLED = 0.75;
 
 export class Handout {
   readonly #memoryBound: number;
-  readonly #groups = new Map<string, Group>();
-  readonly #waiting = new Map<string, Group>();
-  readonly #leases = new Map<string, QueueItem>();
+  readonly #groups = new SteadyMap<Group>();
+  readonly #waiting = new SteadyMap<Group>();
+  readonly #leases = new SteadyMap<QueueItem>();
   #memoryUsed = 0;
 
   constructor(memoryBound: number) {
@@ -62,7 +63,7 @@ export class Handout {
     const key = `${queue} ${nextHop}`;
     let group = this.#groups.get(key);
     if (group === undefined) {
-      const ready = { High: new Map(), Normal: new Map(), Low: new Map() };
+      const ready = { High: itemsById(), Normal: itemsById(), Low: itemsById() };
       group = {
         ...{ queue, nextHop, ready, memory: 0, inStore: undefined, inStoreSince: undefined },
         ...{ nextDueAt: undefined, reading: undefined },
@@ -238,6 +239,8 @@ export function higherOf(a: Priority | undefined, b: Priority | undefined): Prio
 export function readyCount({ ready }: Group): number {
   return ready.High.size + ready.Normal.size + ready.Low.size;
 }
+
+const itemsById = () => new SteadyMap<QueueItem>();
 
 /** Items of that priority wait in the store: a fresh one goes behind them. */
 function isBehindStore({ inStore }: Group, priority: Priority): boolean {

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { SteadyMap } from "../../lib/steady-map.ts";
 import type { Body } from "../../mail/message.ts";
 import type { Bodies } from "./bodies.ts";
 import type { Change, QueueItem } from "./store.ts";
@@ -18,7 +19,7 @@ export class LateBodies {
   readonly #written = new WeakMap<Body, Promise<Body>>();
   readonly #placed = new WeakMap<Body, Body>();
   /** By message: written for its row, and that row is not on disk yet. */
-  readonly #unnamed = new Map<string, Promise<Body>>();
+  readonly #unnamed = new SteadyMap<Promise<Body>>();
 
   constructor(bodies: Bodies) {
     this.#bodies = bodies;

@@ -8,6 +8,7 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
+import { SteadyMap } from "../../lib/steady-map.ts";
 import { Waker } from "../../lib/waker.ts";
 import type { ApplyOptions, Change, QueueItem, QueueStore } from "./store.ts";
 
@@ -42,8 +43,8 @@ const MOST_OCTETS = 32 * 1024 * 1024;
 export class Postponed {
   readonly #parts: PostponedParts;
   readonly #waker: Waker;
-  readonly #entries = new Map<string, Entry>();
-  #flushing: Promise<unknown> | undefined;
+  readonly #entries = new SteadyMap<Entry>();
+  #flushing: Promise<void> | undefined;
   #failed = false;
   #octets = 0;
 
@@ -113,7 +114,8 @@ export class Postponed {
       return;
     }
     const entries = [...this.#entries.values()].filter(({ writing }) => !writing);
-    this.#flushing = Promise.all([this.#flushing, ...entries.map((entry) => this.#write(entry, options))]);
+    const writing = [this.#flushing, ...entries.map((entry) => this.#write(entry, options))];
+    this.#flushing = Promise.all(writing).then(() => undefined);
     await this.#flushing;
   }
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { SteadySet } from "../../lib/steady-map.ts";
 import type { Body } from "../../mail/message.ts";
 import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
 import type { Bodies, DamagedBodyError } from "./bodies.ts";
@@ -54,7 +55,7 @@ export class QueueRoom implements Queue {
   readonly #releases: Releases;
   readonly #verbs: AdminVerbs;
   readonly #aside: SetAsideParts;
-  readonly #submission = new Set<string>();
+  readonly #submission = new SteadySet();
   readonly #meanwhile = new Meanwhile();
   readonly #stopped = new AbortController();
   #closing: Promise<void> | undefined;

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { SteadySet } from "../../lib/steady-map.ts";
 import { type BodyPlace, parseBodyName } from "./body-name.ts";
 
 export interface Segment {
@@ -17,7 +18,7 @@ export interface Segment {
   livingOctets: number;
   sealed: boolean;
   /** Names of what lives in it. */
-  readonly living: Set<string>;
+  readonly living: SteadySet;
 }
 
 const DEAD_OCTETS = 64 * 1024 * 1024;
@@ -34,7 +35,7 @@ export class SegmentLedger {
   }
 
   open(id: string): Segment {
-    const segment: Segment = { id, length: 0, livingOctets: 0, sealed: false, living: new Set() };
+    const segment: Segment = { id, length: 0, livingOctets: 0, sealed: false, living: new SteadySet() };
     this.#segments.set(id, segment);
     return segment;
   }

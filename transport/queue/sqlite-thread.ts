@@ -9,11 +9,15 @@ import { Worker } from "node:worker_threads";
 import type { Fault } from "./sqlite-commit.ts";
 import type { Engine } from "./sqlite-engine.ts";
 
-/** One question to the worker. */
+/** One question to the worker. It answers in the order in which it is asked. */
 export interface Request {
-  readonly number: number;
   readonly call: "open" | Exclude<keyof Engine, "vacuum">;
   readonly values: readonly unknown[];
+}
+
+export interface Answer {
+  readonly result?: unknown;
+  readonly fault?: Fault;
 }
 
 /** The store refused a change or could not answer. */
@@ -36,8 +40,7 @@ interface Asked {
 export class SqliteThread {
   readonly #worker: Worker;
   readonly #onEnd: (error: QueueStoreError) => void;
-  readonly #asked = new Map<number, Asked>();
-  #number = 0;
+  readonly #asked: Asked[] = [];
   #dead: QueueStoreError | undefined;
 
   /** `onEnd`: the thread has ended, asked to or not. */
@@ -63,10 +66,9 @@ export class SqliteThread {
   /** `moved`: buffers among the values that the worker has from then on. */
   ask(call: Request["call"], values: unknown[] = [], moved: ArrayBuffer[] = []): Promise<unknown> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
-    const number = this.#number++;
     return new Promise((resolve, reject) => {
-      this.#asked.set(number, { resolve, reject });
-      this.#worker.postMessage({ number, call, values } satisfies Request, moved);
+      this.#worker.postMessage({ call, values } satisfies Request, moved);
+      this.#asked.push({ resolve, reject });
     });
   }
 
@@ -74,9 +76,8 @@ export class SqliteThread {
     await this.#worker.terminate();
   }
 
-  #receive({ number, result, fault }: { number: number; result?: unknown; fault?: Fault }): void {
-    const asked = this.#asked.get(number);
-    this.#asked.delete(number);
+  #receive({ result, fault }: Answer): void {
+    const asked = this.#asked.shift();
     if (fault === undefined) asked?.resolve(result);
     else asked?.reject(storeError("use", fault));
   }
@@ -84,8 +85,7 @@ export class SqliteThread {
   #die(error: QueueStoreError): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
-    for (const { reject } of this.#asked.values()) reject(error);
-    this.#asked.clear();
+    for (const { reject } of this.#asked.splice(0)) reject(error);
     this.#onEnd(error);
   }
 }

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type PackedBatch, unpackBatch } from "./batch.ts";
 import { type Engine, openEngine } from "./sqlite-engine.ts";
-import type { Request } from "./sqlite-thread.ts";
+import type { Answer, Request } from "./sqlite-thread.ts";
 
 const IDLE_MS = 1000;
 const VACUUM_PAUSE_MS = 20;
@@ -11,13 +11,13 @@ const port = parentPort;
 let engine: Engine | undefined;
 let idle: NodeJS.Timeout | undefined;
 
-port?.on("message", ({ number, call, values }: Request) => {
+port?.on("message", ({ call, values }: Request) => {
   try {
     const result = answer(call, values);
-    port.postMessage({ number, result }, octetsOf(result));
+    port.postMessage({ result } satisfies Answer, octetsOf(result));
   } catch (error) {
     const { message, errcode } = error as Error & { errcode?: number };
-    port.postMessage({ number, fault: { message, code: errcode ?? 0 } });
+    port.postMessage({ fault: { message, code: errcode ?? 0 } } satisfies Answer);
   }
 });
 

@@ -44,7 +44,7 @@ export class Taking {
   readonly #handout: Handout;
   readonly #waker: Waker;
   readonly #listeners: DueListener[] = [];
-  readonly #due = new Set<Group>();
+  #due = new Set<Group>();
   #stopped = false;
 
   constructor(parts: TakingParts) {
@@ -252,8 +252,9 @@ export class Taking {
   }
 
   #tellAll(): void {
-    const groups = [...this.#due];
-    this.#due.clear();
+    const groups = this.#due;
+    // Not cleared: it would lead to the next one's groups (lib/steady-map.ts).
+    this.#due = new Set();
     if (this.#stopped) return;
     for (const group of groups) for (const listener of this.#listeners) this.#tell(listener, group);
   }

@@ -156,7 +156,7 @@ function begin(
     services,
   }: Served & { readonly stream: Socket | TLSSocket; readonly implicitTls: boolean },
 ): void {
-  const { start, deps, watch, sessions, draining } = reception;
+  const { start, deps, watch, draining } = reception;
   const running = start(stream, peer.endpoints, services, {
     clock: deps.clock,
     watch,
@@ -164,9 +164,7 @@ function begin(
     earlyBytes: peer.rest,
   });
   arrival.session = running;
-  if (arrival.socket.destroyed) return;
-  sessions.add(running);
-  if (draining()) running.shutdown();
+  if (draining() && !arrival.socket.destroyed) running.shutdown();
 }
 
 interface Refusal {

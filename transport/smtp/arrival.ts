@@ -1,13 +1,13 @@
 /** Arrival: a connection from its accept to its end, and what it holds meanwhile. */
 import type { Socket } from "node:net";
+import type { Roster } from "../../lib/roster.ts";
 import type { RunningSession } from "./accept.ts";
 import type { Place } from "./limits.ts";
 
 /** What an arrival tells when it comes, is refused, and goes. */
 export interface Door {
   /** Every connection accepted and not yet gone, session or not, refused or not. */
-  readonly arrivals: Set<Arrival>;
-  readonly sessions: Set<RunningSession>;
+  readonly arrivals: Roster<Arrival>;
   /** How many were refused and still read why. */
   refused: number;
 }
@@ -23,7 +23,9 @@ export class Arrival {
   seat: Place | undefined;
   session: RunningSession | undefined;
   readonly #door: Door;
+  readonly #at: number;
   #gone: AbortController | undefined;
+  #isOver = false;
   #isRefused = false;
 
   /** From here on an error of the socket is only its end, and its end is noticed. */
@@ -31,7 +33,7 @@ export class Arrival {
     this.socket = socket;
     this.declaredPort = declaredPort;
     this.#door = door;
-    door.arrivals.add(this);
+    this.#at = door.arrivals.enter(this);
     // "close" follows, and that is where everything is released.
     socket.on("error", ignore);
     // It comes once: nothing needs to take the listener away.
@@ -42,7 +44,7 @@ export class Arrival {
   get gone(): AbortSignal {
     if (this.#gone === undefined) {
       this.#gone = new AbortController();
-      if (!this.#door.arrivals.has(this)) this.#gone.abort(GONE);
+      if (this.#isOver) this.#gone.abort(GONE);
     }
     return this.#gone.signal;
   }
@@ -56,9 +58,9 @@ export class Arrival {
 
   #end(): void {
     const door = this.#door;
-    door.arrivals.delete(this);
+    this.#isOver = true;
+    door.arrivals.leave(this.#at);
     if (this.#isRefused) door.refused--;
-    if (this.session !== undefined) door.sessions.delete(this.session);
     this.place?.release();
     this.seat?.release();
     this.#gone?.abort(GONE);

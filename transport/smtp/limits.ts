@@ -6,6 +6,7 @@
  * @module
  */
 import type { Counts } from "../../lib/counts.ts";
+import { SteadyMap } from "../../lib/steady-map.ts";
 import { parseIp } from "../../mail/ip-range.ts";
 import { type Reply, reply } from "../../mail/reply.ts";
 
@@ -35,7 +36,7 @@ const CONNECTIONS = "smtp connections";
 export class SessionCounts {
   readonly #counts: Counts;
   /** Of this thread alone. */
-  readonly #byConnector = new Map<string, number>();
+  readonly #byConnector = new SteadyMap<number>();
 
   constructor(counts: Counts) {
     this.#counts = counts;
@@ -96,7 +97,7 @@ export function pressureDelayMs(lastedMs: number): number {
   return Math.min(10, 1 + Math.floor(Math.max(0, lastedMs) / 5000)) * 1000;
 }
 
-function add(counts: Map<string, number>, key: string, by: number): void {
+function add(counts: SteadyMap<number>, key: string, by: number): void {
   const count = (counts.get(key) ?? 0) + by;
   if (count === 0) counts.delete(key);
   else counts.set(key, count);

@@ -23,7 +23,7 @@ export function refuseSession(
       secured: () => undefined,
       failed: () => undefined,
       closed() {
-        watch.remove(lingering);
+        watch.remove(watchedAt);
         services.closed();
       },
     },
@@ -35,7 +35,7 @@ export function refuseSession(
       return closedAt + HALF_CLOSE_MS - now;
     },
   };
-  watch.add(lingering);
+  const watchedAt = watch.add(lingering);
   wire.open();
   wire.send(SHUTTING_DOWN);
   wire.close();

@@ -6,6 +6,7 @@
 import { createCounts } from "../../lib/counts.ts";
 import type { Diagnostic } from "../../lib/diagnostics.ts";
 import { createRates } from "../../lib/rates.ts";
+import { Roster } from "../../lib/roster.ts";
 import { type Reception, type RunningSession, receive, type StartSession } from "./accept.ts";
 import type { Arrival } from "./arrival.ts";
 import { endpointsOf } from "./binding.ts";
@@ -23,9 +24,8 @@ class Service {
   readonly #deps: SmtpDeps;
   readonly #preparer = new Preparer();
   readonly #counts: SessionCounts;
-  readonly #arrivals = new Set<Arrival>();
+  readonly #arrivals = new Roster<Arrival>();
   readonly #watch: Watch;
-  readonly #sessions = new Set<RunningSession>();
   readonly #listeners: Listeners;
   #inForce: InForce | undefined;
   #pressure: { readonly level: PressureLevel; readonly sinceMs: number } = { level: "normal", sinceMs: 0 };
@@ -44,7 +44,6 @@ class Service {
       arrivals: this.#arrivals,
       refused: 0,
       watch: this.#watch,
-      sessions: this.#sessions,
       rates: deps.rates ?? createRates(),
       inForce: () => this.#current(),
       pressure: () => this.#pressure,
@@ -81,12 +80,12 @@ class Service {
 
   setDraining(draining: boolean): void {
     this.#draining = draining;
-    if (draining) for (const session of this.#sessions) session.shutdown();
+    if (draining) for (const session of this.#sessions()) session.shutdown();
   }
 
   async drain(): Promise<void> {
     this.setDraining(true);
-    await this.#until(() => ![...this.#sessions].some((session) => session.inTransaction()));
+    await this.#until(() => !this.#sessions().some((session) => session.inTransaction()));
   }
 
   async close(graceMs: number): Promise<void> {
@@ -95,7 +94,7 @@ class Service {
     this.#listeners.close();
     const deadline = this.#deps.clock.now() + graceMs;
     this.setDraining(true);
-    await this.#until(() => this.#sessions.size === 0 || this.#deps.clock.now() >= deadline);
+    await this.#until(() => this.#sessions().length === 0 || this.#deps.clock.now() >= deadline);
     // Their sessions end with them.
     for (const { socket } of this.#arrivals) socket.destroy();
     await this.#until(() => this.#arrivals.size === 0);
@@ -103,7 +102,7 @@ class Service {
   }
 
   stats() {
-    return { sessions: this.#sessions.size, byConnector: this.#counts.byConnector() };
+    return { sessions: this.#sessions().length, byConnector: this.#counts.byConnector() };
   }
 
   async #prepare(config: SmtpConfig, over: () => void): Promise<PreparedSmtp> {
@@ -134,6 +133,10 @@ class Service {
     if (this.#inForce === undefined)
       throw new Error("Cannot serve a connection: no configuration is in force");
     return this.#inForce;
+  }
+
+  #sessions(): readonly RunningSession[] {
+    return [...this.#arrivals].flatMap(({ session }) => session ?? []);
   }
 
   async #until(holds: () => boolean): Promise<void> {

@@ -80,6 +80,7 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
   readonly pace: Pace;
   readonly #wire: Wire;
   readonly #watch: Watch;
+  #watchedAt: number | undefined;
   readonly #intake: Intake;
   readonly #sleeper: Sleeper;
   #isGreeted = false;
@@ -119,8 +120,8 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
   }
 
   start(earlyBytes: Buffer | undefined): void {
+    this.#watchedAt = this.#watch.add(this);
     this.#wire.open();
-    this.#watch.add(this);
     greet(this, earlyBytes !== undefined && earlyBytes.length > 0);
   }
 
@@ -268,7 +269,8 @@ class Session implements SessionControl, IntakeSession, GreetingSession, WireEve
   closed(): void {
     const { services, transaction } = this.dialogue;
     this.#isClosing = true;
-    this.#watch.remove(this);
+    if (this.#watchedAt !== undefined) this.#watch.remove(this.#watchedAt);
+    this.#watchedAt = undefined;
     this.#sleeper.wake();
     transaction?.content?.abort();
     this.dialogue.transaction = undefined;

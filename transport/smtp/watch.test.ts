@@ -62,8 +62,7 @@ describe("Watch", () => {
     const clock = createFakeClock();
     const watch = new Watch(clock);
     const seen = someone(2000, clock.now());
-    watch.add(seen);
-    watch.remove(seen);
+    watch.remove(watch.add(seen));
     await clock.advance(1000);
     expect(clock.sleepers()).toBe(0);
     watch.add(seen);

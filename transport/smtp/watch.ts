@@ -6,6 +6,7 @@
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
+import { Roster } from "../../lib/roster.ts";
 
 export interface Watched {
   /** Does what is due; ms until something may be due again. */
@@ -21,7 +22,7 @@ const OVER = new Error("The watch is over");
 
 export class Watch {
   readonly #clock: Clock;
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Roster<Watched>();
   readonly #over = new AbortController();
   #runs = false;
 
@@ -29,13 +30,16 @@ export class Watch {
     this.#clock = clock;
   }
 
-  add(watched: Watched): void {
-    this.#watched.add(watched);
+  /** Its place, for remove(). */
+  add(watched: Watched): number {
+    const place = this.#watched.enter(watched);
     if (!this.#runs) void this.#run();
+    return place;
   }
 
-  remove(watched: Watched): void {
-    this.#watched.delete(watched);
+  /** Once for each that was added. */
+  remove(place: number): void {
+    this.#watched.leave(place);
   }
 
   /** Nobody is looked at any more. */
