@@ -65,6 +65,12 @@ describe("a SteadyMap", () => {
     expect(map.size).toBe(0);
   });
 
+  test("knows the empty key again after others", () => {
+    const map = new SteadyMap<number>();
+    map.set("", 1);
+    expect([map.get("other"), map.get("")]).toEqual([undefined, 1]);
+  });
+
   test("is empty when it is cleared", () => {
     const map = new SteadyMap<number>();
     for (let n = 0; n < 5000; n += 1) map.set(`${n}`, n);

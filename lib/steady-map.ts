@@ -195,9 +195,16 @@ export class SteadySet {
   }
 }
 
+/** Who works on an entry asks several maps for it. */
+let lastKey: string | undefined;
+let lastHash = 0;
+
 /** FNV-1a. */
 function hashOf(key: string): number {
+  if (key === lastKey) return lastHash;
   let hash = SEED;
   for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), PRIME);
-  return (hash ^ (hash >>> 15)) >>> 1;
+  lastKey = key;
+  lastHash = (hash ^ (hash >>> 15)) >>> 1;
+  return lastHash;
 }

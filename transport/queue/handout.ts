@@ -37,6 +37,7 @@ export interface Group {
 const PRIORITIES = ["High", "Normal", "Low"] as const;
 const RANK: Readonly<Record<Priority, number>> = { High: 0, Normal: 1, Low: 2 };
 
+const KEPT_GROUPS = 32;
 /** Memory is kept free beyond this share of its bound. */
 const FILLED = 0.75;
 
@@ -180,8 +181,9 @@ export class Handout {
     return ids;
   }
 
-  /** Drops a group that has nothing left to say. */
+  /** Drops a group that has nothing left to say, unless there are few: the next message makes it again. */
   tidy(group: Group): void {
+    if (this.#groups.size <= KEPT_GROUPS) return;
     if (group.inStore !== undefined || group.nextDueAt !== undefined || group.reading !== undefined) return;
     if (readyCount(group) > 0) return;
     const key = `${group.queue} ${group.nextHop}`;
