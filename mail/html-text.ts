@@ -22,7 +22,9 @@ export class HtmlText {
   #quote = "";
   #afterEquals = false;
   #raw = "";
-  #lastWasSpace = true;
+  /** White space at the end of what was written: more of it may follow, and all is one. */
+  #space = "";
+  #hasBegun = false;
 
   /** Text of this piece of HTML. */
   write(html: string): string {
@@ -48,7 +50,7 @@ export class HtmlText {
       }
       at = next;
     }
-    return this.#collapse(text);
+    return this.#collapse(text, last);
   }
 
   /** The place to go on from, or -1: the rest waits for more. */
@@ -134,11 +136,14 @@ export class HtmlText {
     return keep <= at ? -1 : keep;
   }
 
-  #collapse(text: string): string {
-    const collapsed = text.replace(/[ \n]+/g, (run) => (run.includes("\n") ? "\n" : " "));
-    const trimmed = this.#lastWasSpace ? collapsed.replace(/^[ \n]/, "") : collapsed;
-    if (trimmed !== "") this.#lastWasSpace = /[ \n]$/.test(trimmed);
-    return trimmed;
+  #collapse(text: string, last: boolean): string {
+    const all = this.#space + text;
+    const collapsed = all.replace(/[ \n]+/g, (run) => (run.includes("\n") ? "\n" : " "));
+    const trimmed = this.#hasBegun ? collapsed : collapsed.replace(/^[ \n]/, "");
+    this.#space = last ? "" : (/[ \n]$/.exec(trimmed)?.[0] ?? "");
+    const sure = this.#space === "" ? trimmed : trimmed.slice(0, -1);
+    this.#hasBegun ||= sure !== "";
+    return sure;
   }
 }
 

@@ -1,11 +1,12 @@
 /**
  * One leaf part while its octets pass: decoded, measured, sniffed, and read as text where it is text.
  *
- * Holds a sniff window and decoder state, never the content.
+ * Holds a sniff window and decoder state, and of the content its text, up to a limit.
  *
  * @module
  */
-import { type CharsetStream, charsetStream } from "./charset.ts";
+import { isAscii } from "node:buffer";
+import { type CharsetStream, charsetStream, keepsAscii } from "./charset.ts";
 import { HtmlText } from "./html-text.ts";
 import type { Entity } from "./mime-structure.ts";
 import { SniffWindow } from "./sniff.ts";
@@ -44,18 +45,35 @@ export class LeafReading {
   }
 }
 
-/** Text of all text parts together, up to a limit of characters. */
+const SPACE = Buffer.from(" ");
+/** Shorter ones are kept as strings. */
+const MANY_OCTETS = 8192;
+
+/**
+ * Text of all text parts together, up to a limit of characters.
+ *
+ * Long pieces of ASCII stay octets until the text is asked for: strings of that size, kept while a message is on its
+ * way, are copied by each collection of the memory that they are in.
+ */
 export class TextCollector {
   readonly #limit: number;
-  #pieces: string[] = [];
+  readonly #pieces: (string | Buffer)[] = [];
   #length = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
+  /** Of text(). */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Made anew each time. */
   text(): string {
-    return this.#pieces.join("");
+    const [first, second] = this.#pieces;
+    if (first === undefined) return "";
+    return second === undefined ? asText(first) : this.#pieces.map(asText).join("");
   }
 
   /** A sink for one part; undefined when the limit is reached or the part is no text. */
@@ -64,12 +82,28 @@ export class TextCollector {
     if (leaf.contentType !== "text/plain" && leaf.contentType !== "text/html") return undefined;
     if (this.#length > 0) this.#add("\n");
     const charset = charsetStream(leaf.fields.charset);
-    return leaf.contentType === "text/html" ? this.#htmlSink(charset) : this.#plainSink(charset);
+    if (leaf.contentType === "text/html") return this.#htmlSink(charset);
+    return this.#plainSink(charset, keepsAscii(leaf.fields.charset));
   }
 
-  #plainSink(charset: CharsetStream): OctetSink {
+  /** `isAsciiSoFar`: no octet of the part has changed what the next ones mean. */
+  #plainSink(charset: CharsetStream, isAsciiSoFar: boolean): OctetSink {
+    let isPlain = isAsciiSoFar;
+    let isBehind = false;
     return {
-      write: (octets) => this.#wanted() && this.#add(charset.decode(octets)),
+      write: (octets) => {
+        if (!this.#wanted()) return;
+        isPlain &&= isAscii(octets);
+        if (isPlain && octets.length >= MANY_OCTETS) {
+          this.#addAscii(octets);
+          isBehind = true;
+          return;
+        }
+        // A byte order mark is one at the beginning only, which this is not.
+        if (isBehind) charset.decode(SPACE);
+        isBehind = false;
+        this.#add(charset.decode(octets));
+      },
       end: () => this.#wanted() && this.#add(charset.end()),
     };
   }
@@ -86,9 +120,20 @@ export class TextCollector {
     return this.#length < this.#limit;
   }
 
+  /** A copy: the caller may reuse its octets. */
+  #addAscii(octets: Uint8Array): void {
+    const kept = Buffer.from(octets.subarray(0, this.#limit - this.#length));
+    this.#pieces.push(kept);
+    this.#length += kept.length;
+  }
+
   #add(text: string): void {
     const kept = text.slice(0, this.#limit - this.#length);
     if (kept !== "") this.#pieces.push(kept);
     this.#length += kept.length;
   }
+}
+
+function asText(piece: string | Buffer): string {
+  return typeof piece === "string" ? piece : piece.toString("latin1");
 }

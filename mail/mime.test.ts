@@ -30,6 +30,43 @@ const mixed = (...parts: string[]) =>
 const exe = "Content-Disposition: attachment; filename=a.exe\n\nMZ";
 
 describe("scanMime()", () => {
+  test.each([
+    "utf-8",
+    "us-ascii",
+    "iso-8859-1",
+    "shift_jis",
+    "iso-2022-jp",
+    "utf-16le",
+    "gb18030",
+    undefined,
+  ])("reads long text in %s as it does octet by octet, wherever it is cut", async (charset) => {
+    const label = charset === undefined ? "" : `; charset=${charset}`;
+    const line = `${"long lines of ASCII ".repeat(3)}\r\n`;
+    const texts = [
+      line.repeat(400),
+      "\u00e9\ufeff\x1b$B",
+      line.repeat(300),
+      "\x82\xe9",
+      "\ufeff",
+      line.repeat(150),
+    ];
+    for (const [n, encoding] of (["utf8", "latin1"] as const).entries()) {
+      const body = Buffer.concat(texts.slice(n).map((text) => Buffer.from(text, encoding)));
+      const part = Buffer.concat([Buffer.from(`--b\r\nContent-Type: text/plain${label}\r\n\r\n`), body]);
+      const whole = Buffer.concat([part, Buffer.from("\r\n"), part, Buffer.from("\r\n--b--\r\n")]);
+      const header = parseHeader("Content-Type: multipart/mixed; boundary=b\r\n");
+      const read = (size: number) => scanMime(header, pieces(whole, size), { ...limits, maxText: 25_000 });
+      const { text, textLength } = await read(1000);
+      expect([text.length, textLength]).toEqual([25_000, 25_000]);
+      for (const size of [8192, 16_384, 24_801, 65_536, whole.length]) {
+        const again = await read(size);
+        expect(again.text === text).toBe(true);
+        expect(again.textLength).toBe(textLength);
+      }
+      expect(scanWholeMime(header, whole, { ...limits, maxText: 25_000 }).text === text).toBe(true);
+    }
+  });
+
   test("an ordinary message: text, HTML, an attachment and an attached message", async () => {
     const summary = await scan(
       mixed(
@@ -42,6 +79,7 @@ describe("scanMime()", () => {
       contentType: "multipart/mixed",
       tooComplex: false,
       text: "grün\ngrün\n",
+      textLength: 10,
       parts: [
         {
           path: "1.1",

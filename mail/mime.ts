@@ -33,6 +33,8 @@ export interface MimeSummary {
   readonly parts: readonly MimePart[];
   /** Decoded text of text/plain and text/html parts (tags removed) that are no attachments; at most `maxText` chars. */
   readonly text: string;
+  /** Characters of the text; to ask for the text itself may be to make it. */
+  readonly textLength: number;
   /** More parts or deeper than the limits. */
   readonly tooComplex: boolean;
   /** The top-level type, e.g. "multipart/signed". */
@@ -106,9 +108,13 @@ class Scan {
   }
 
   summary(tooComplex: boolean): MimeSummary {
+    const text = this.#text;
     return {
       parts: this.#parts,
-      text: this.#text.text(),
+      get text() {
+        return text.text();
+      },
+      textLength: text.length,
       tooComplex: tooComplex || this.tooComplex || this.#parts.length > this.#limits.maxParts,
       contentType: this.#contentType,
     };

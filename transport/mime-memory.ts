@@ -15,14 +15,14 @@ export function createMimeMemory(): MimeMemory {
   const entries = new SteadyMap<MimeSummary>();
   let characters = 0;
   const forget = (id: string) => {
-    characters -= entries.get(id)?.text.length ?? 0;
+    characters -= entries.get(id)?.textLength ?? 0;
     entries.delete(id);
   };
   return {
     remember(id, summary) {
-      if (summary.text.length > MAX_CHARACTERS) return;
+      if (summary.textLength > MAX_CHARACTERS) return;
       entries.set(id, summary);
-      characters += summary.text.length;
+      characters += summary.textLength;
       for (const oldest of entries.keys()) {
         if (entries.size <= MAX_ENTRIES && characters <= MAX_CHARACTERS) break;
         forget(oldest);

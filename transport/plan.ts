@@ -159,7 +159,10 @@ const EMPTY: Plan = {
   policy: undefined,
   routings: [],
 };
-const NO_MIME: MimeSummary = { parts: [], text: "", tooComplex: false, contentType: "text/plain" };
+const NO_MIME: MimeSummary = {
+  ...{ parts: [], text: "", textLength: 0 },
+  ...{ tooComplex: false, contentType: "text/plain" },
+};
 
 /** Our own DSNs and resubmitted messages are not judged (again). */
 function judgeByRules(

@@ -141,6 +141,7 @@ function makeMime({ parts = [], tooComplex = false }: ContentFacts): MimeSummary
       ...part,
     })),
     text: "",
+    textLength: 0,
     tooComplex,
     contentType: "multipart/mixed",
   };

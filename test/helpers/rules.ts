@@ -59,7 +59,7 @@ export function mail(options: MailOptions = {}): PolicyInput {
   const mime =
     options.mime === null
       ? undefined
-      : { parts: [], text: "", tooComplex: false, contentType: "text/plain", ...options.mime };
+      : { parts: [], text: "", textLength: 0, tooComplex: false, contentType: "text/plain", ...options.mime };
   return { message, recipients, mime, now: options.now ?? 0 };
 }
 
