@@ -57,7 +57,7 @@ const MANY_OCTETS = 8192;
  */
 export class TextCollector {
   readonly #limit: number;
-  readonly #pieces: (string | Buffer)[] = [];
+  #pieces: (string | Buffer)[] = [];
   #length = 0;
 
   constructor(limit: number) {
@@ -69,11 +69,12 @@ export class TextCollector {
     return this.#length;
   }
 
-  /** Made anew each time. */
+  /** Once no more comes. */
   text(): string {
-    const [first, second] = this.#pieces;
-    if (first === undefined) return "";
-    return second === undefined ? asText(first) : this.#pieces.map(asText).join("");
+    const [first = "", second] = this.#pieces;
+    const text = second === undefined ? asText(first) : this.#pieces.map(asText).join("");
+    this.#pieces = [text];
+    return text;
   }
 
   /** A sink for one part; undefined when the limit is reached or the part is no text. */
@@ -120,11 +121,12 @@ export class TextCollector {
     return this.#length < this.#limit;
   }
 
-  /** A copy: the caller may reuse its octets. */
+  /** A copy where the whole buffer would be kept alive for a part of it. */
   #addAscii(octets: Uint8Array): void {
-    const kept = Buffer.from(octets.subarray(0, this.#limit - this.#length));
-    this.#pieces.push(kept);
-    this.#length += kept.length;
+    const { buffer, byteOffset, length } = octets.subarray(0, this.#limit - this.#length);
+    const view = Buffer.from(buffer, byteOffset, length);
+    this.#pieces.push(2 * length < buffer.byteLength ? Buffer.from(view) : view);
+    this.#length += length;
   }
 
   #add(text: string): void {

@@ -131,6 +131,7 @@ export class StructureReader {
 
   /** Content up to the next delimiter, or as far as no delimiter can begin. */
   #content(buffer: Buffer, last: boolean): Buffer {
+    if (this.#delimiters.size === 0) return this.#emit(buffer, buffer.length + 2);
     for (let start = this.#candidate(buffer, -1); start >= 0; ) {
       const lf = buffer.indexOf(LF, start);
       if (lf < 0 && !last && buffer.length - start < MAX_DELIMITER_LINE) return this.#emit(buffer, start);
@@ -146,7 +147,6 @@ export class StructureReader {
 
   /** Start of the next line that begins with "--", or may when more octets come; -1: none. */
   #candidate(buffer: Buffer, from: number): number {
-    if (this.#delimiters.size === 0) return -1;
     if (from < 0 && this.#atLineStart && "--".startsWith(buffer.toString("latin1", 0, 2))) return 0;
     return buffer.indexOf("\n--", Math.max(from, 0), "latin1") + 1 || -1;
   }

@@ -12,11 +12,7 @@ function split(message: string): { header: ReturnType<typeof parseHeader>; body:
 }
 
 function* pieces(body: Buffer, size: number): Generator<Uint8Array> {
-  // Each piece in the same buffer, as a careless reader would hand it over.
-  const shared = Buffer.alloc(size);
-  for (let at = 0; at < body.length; at += size) {
-    yield shared.subarray(0, body.copy(shared, 0, at, at + size));
-  }
+  for (let at = 0; at < body.length; at += size) yield Buffer.from(body.subarray(at, at + size));
 }
 
 const scan = (message: string, size = 65_536, use = limits) => {

@@ -48,7 +48,10 @@ export interface MimeLimits {
   readonly maxText: number;
 }
 
-/** Reads a message once. `chunks` are the octets after the header block; they are not read further than needed. */
+/**
+ * Reads a message once. `chunks` are the octets after the header block; they are not read further than needed. Nobody
+ * may write over them while the summary is in use: its text is made of them when it is asked for.
+ */
 export async function scanMime(
   header: readonly HeaderField[],
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -64,7 +67,7 @@ export async function scanMime(
   return scan.summary(reader.tooComplex);
 }
 
-/** The same for a body that is in memory: at once. */
+/** The same for a body that is in memory, and stays as it is: at once. */
 export function scanWholeMime(
   header: readonly HeaderField[],
   body: Uint8Array,

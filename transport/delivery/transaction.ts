@@ -10,6 +10,9 @@ import { bdatWriter, type ContentWriter, dataWriter, wholeData } from "./content
 import { type Answer, isLoss, type Loss, type RemoteReply } from "./outcome.ts";
 import type { SmtpClient } from "./smtp-client.ts";
 
+/** A body of at most so many is copied behind its header, for one write; a longer one goes out as it is. */
+const COPIED_OCTETS = 16_384;
+
 export interface Transaction {
   /** What follows "MAIL FROM:". */
   readonly mail: string;
@@ -122,11 +125,11 @@ function sendContent(
 ): boolean | Promise<boolean> {
   const { header, body, chunkSize } = transaction;
   if (!(body instanceof Uint8Array)) return streamContent(client, { header, body, chunkSize }, finals);
-  if (chunkSize === undefined) {
+  if (chunkSize === undefined && body.length <= COPIED_OCTETS) {
     client.write(wholeData(header, body));
     return true;
   }
-  const writer = bdatWriter(chunkSize);
+  const writer = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
   const parts = [
     writer.begin(),
     writer.write(Buffer.from(header, "latin1")),
