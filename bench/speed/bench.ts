@@ -18,7 +18,9 @@ import { startSink } from "./sink.ts";
 export interface Bench {
   readonly cases: readonly Case[];
   readonly participants: readonly Participant[];
-  readonly effort: Effort;
+  readonly effort: Omit<Effort, "seconds">;
+  /** About, for each run of the case. */
+  secondsOf(one: Case): number;
   /** As it was called. */
   readonly command: string;
 }
@@ -36,7 +38,13 @@ export async function benchObstacle(): Promise<string | undefined> {
   return status === 0 ? undefined : "smtp-source and smtp-sink are missing (Debian package postfix)";
 }
 
-export async function runBench({ cases, participants, effort, command }: Bench): Promise<SpeedResult> {
+export async function runBench({
+  cases,
+  participants,
+  effort,
+  secondsOf,
+  command,
+}: Bench): Promise<SpeedResult> {
   const machine = thisMachine();
   const date = new Date().toISOString();
   const began = performance.now();
@@ -49,7 +57,8 @@ export async function runBench({ cases, participants, effort, command }: Bench):
   const results: CaseResult[] = [];
   for (const withTls of [false, true]) {
     const some = cases.filter(({ tls }) => tls === withTls);
-    if (some.length > 0) results.push(...(await measureGroup(some, present, { effort, skip, withTls })));
+    if (some.length > 0)
+      results.push(...(await measureGroup(some, present, { effort, secondsOf, skip, withTls })));
   }
   const minutes = Math.round((performance.now() - began) / 6_000) / 10;
   const peers = await Promise.all(present.map(factsOf));
@@ -73,8 +82,7 @@ async function factsOf({ kind, peer }: Participant): Promise<PeerFacts> {
   return { name: peer.name, kind, version: await peer.version(), durability: peer.durability };
 }
 
-interface GroupOptions {
-  readonly effort: Effort;
+interface GroupOptions extends Pick<Bench, "effort" | "secondsOf"> {
   readonly withTls: boolean;
   skip(line: string): void;
 }
@@ -83,13 +91,14 @@ interface GroupOptions {
 async function measureGroup(
   cases: readonly Case[],
   participants: readonly Participant[],
-  { effort, skip, withTls }: GroupOptions,
+  { effort: ofAll, secondsOf, skip, withTls }: GroupOptions,
 ): Promise<CaseResult[]> {
   const tls = withTls ? await certificate() : undefined;
   const entrants = new Map<Participant, Entrant>();
   const results: CaseResult[] = [];
   try {
     for (const one of cases) {
+      const effort = { ...ofAll, seconds: secondsOf(one) };
       const known = new Set(entrants.keys());
       for (const participant of participants.filter((each) => !known.has(each))) {
         const entrant = await enter(participant, tls?.files).catch((error: unknown) =>

@@ -13,14 +13,16 @@ export interface Case {
   readonly recipients: number;
   /** STARTTLS on the way in and on the way out. */
   readonly tls: boolean;
+  /** Its runs take so many times as long as others: a goal is told by it. */
+  readonly longer?: number;
 }
 
 const BASE = { size: 4096, kept: true, clients: 50, recipients: 1, tls: false } as const;
 
 export const CASES: readonly Case[] = [
-  { ...BASE, id: "kept", title: "4 KiB, 50 clients, connections kept" },
-  { ...BASE, id: "one", title: "4 KiB, 50 clients, one message a connection", kept: false },
-  { ...BASE, id: "large", title: "100 KiB, 50 clients, connections kept", size: 102_400 },
+  { ...BASE, id: "kept", title: "4 KiB, 50 clients, connections kept", longer: 3 },
+  { ...BASE, id: "one", title: "4 KiB, 50 clients, one message a connection", kept: false, longer: 3 },
+  { ...BASE, id: "large", title: "100 KiB, 50 clients, connections kept", size: 102_400, longer: 3 },
   { ...BASE, id: "single", title: "4 KiB, 1 client, connection kept", clients: 1 },
   { ...BASE, id: "crowd", title: "4 KiB, 500 clients, connections kept", clients: 500 },
   {
