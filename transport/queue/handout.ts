@@ -206,9 +206,11 @@ export class Handout {
     this.#memoryUsed += octets;
   }
 
-  /** Groups that hold as much as the average or more let go of all they have, until there is room again. */
+  /** Groups that hold as much as the average of those that hold some, or more, let go of it, until there is room again. */
   #makeRoom(): void {
-    const average = this.#memoryUsed / Math.max(this.#groups.size, 1);
+    let holders = 0;
+    for (const { memory } of this.#groups.values()) if (memory > 0) holders += 1;
+    const average = this.#memoryUsed / Math.max(holders, 1);
     for (const group of this.#groups.values()) {
       if (this.#memoryUsed < this.#memoryBound * FILLED) return;
       if (group.memory >= average && group.memory > 0) this.#letGo(group);
