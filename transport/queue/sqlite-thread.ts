@@ -52,9 +52,12 @@ export class SqliteThread {
       name: "postroom-queue",
     });
     this.#worker.on("message", (reply) => this.#receive(reply));
-    this.#worker.on("error", (cause) =>
-      this.#die(new QueueStoreError(`The queue's thread failed: ${cause}`, 0, { cause })),
-    );
+    this.#worker.on("error", (cause) => this.#fail(cause));
+    // An answer is lost: those behind it would go to the wrong questions.
+    this.#worker.on("messageerror", (cause) => {
+      this.#fail(cause);
+      void this.#worker.terminate();
+    });
     this.#worker.on("exit", () => this.#die(new QueueStoreError("The queue is closed", 0)));
   }
 
@@ -80,6 +83,10 @@ export class SqliteThread {
     const asked = this.#asked.shift();
     if (fault === undefined) asked?.resolve(result);
     else asked?.reject(storeError("use", fault));
+  }
+
+  #fail(cause: unknown): void {
+    this.#die(new QueueStoreError(`The queue's thread failed: ${cause}`, 0, { cause }));
   }
 
   #die(error: QueueStoreError): void {

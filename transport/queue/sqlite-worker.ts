@@ -21,6 +21,11 @@ port?.on("message", ({ call, values }: Request) => {
   }
 });
 
+// Unanswered, it would have its answer from the next question.
+port?.on("messageerror", (error) => {
+  throw error;
+});
+
 function answer(call: Request["call"], values: Request["values"]): unknown {
   if (call === "open") {
     engine = openEngine((workerData as { path: string }).path, { readOnly: false });
