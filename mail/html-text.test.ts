@@ -14,6 +14,7 @@ describe("HtmlText", () => {
     { name: "inline tags join", html: "vi<b>ru</b>s", want: "virus" },
     { name: "blocks divide", html: "<p>one</p><div>two<br/>three</div>", want: "one\ntwo\nthree\n" },
     { name: "white space runs are one space", html: "a \r\n\t b", want: "a b" },
+    { name: "white space around a block is its line break", html: "a <br> b", want: "a\nb" },
     { name: "entities", html: "a&amp;b&nbsp;c&#65;&#x42;&uuml;&lt;i&gt;", want: "a&b cABü<i>" },
     { name: "invisible characters vanish", html: "vi&shy;ru&#8203;s", want: "virus" },
     { name: "an unknown entity stays", html: "&nosuch; &", want: "&nosuch; &" },

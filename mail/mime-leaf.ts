@@ -125,7 +125,7 @@ export class TextCollector {
   #addAscii(octets: Uint8Array): void {
     const { buffer, byteOffset, length } = octets.subarray(0, this.#limit - this.#length);
     const view = Buffer.from(buffer, byteOffset, length);
-    this.#pieces.push(2 * length < buffer.byteLength ? Buffer.from(view) : view);
+    this.#pieces.push(2 * length < buffer.byteLength ? copyOf(view) : view);
     this.#length += length;
   }
 
@@ -134,6 +134,13 @@ export class TextCollector {
     if (kept !== "") this.#pieces.push(kept);
     this.#length += kept.length;
   }
+}
+
+/** Not in Node's pool: each piece of that keeps all of it alive. */
+function copyOf(octets: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(octets.length);
+  octets.copy(copy);
+  return copy;
 }
 
 function asText(piece: string | Buffer): string {

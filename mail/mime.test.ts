@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseHeader } from "./header.ts";
@@ -391,5 +393,24 @@ describe("scanMime() against hostile messages", () => {
     const { parts } = await scanMime(header, body(), limits);
     expect(parts[0]?.size).toBe(512 * 800 * 57);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  test("text that waits keeps no memory alive but its own", () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const attached = "Content-Disposition: attachment\n\n";
+    const { header, body } = split(mixed(`\n${"x".repeat(9000)}`, attached + "a".repeat(60_000)));
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    const waiting = Array.from({ length: 400 }, () => {
+      const summary = scanWholeMime(header, new Uint8Array(body), limits);
+      // What others take from Node's pool meanwhile.
+      for (let n = 0; n < 15; n++) Buffer.from("x".repeat(4000));
+      return summary;
+    });
+    collect();
+    const kept = process.memoryUsage().arrayBuffers - before;
+    expect(kept).toBeLessThan(2 * 400 * 9000);
+    expect(new Set(waiting.map(({ text }) => text))).toEqual(new Set(["x".repeat(9000)]));
   });
 });

@@ -47,6 +47,20 @@ describe("deliver()", () => {
     expect(sink.messages[0]?.content.toString("latin1")).toBe(`Subject: x\r\nTo: y\r\n\r\n${body}`);
   });
 
+  test.each([16_382, 16_386, 900_002])(
+    "a body of %d octets, dots first and last, arrives whole",
+    async (size) => {
+      const sink = await sinkOf();
+      const body = `.\r\n..\r\n${".b\r\n".repeat(size / 4)}`.slice(0, size - 3).concat("\r\n.");
+      const result = await bench().send(sendConnector({ port: sink.port }), {
+        header: "Subject: x\r\n",
+        body,
+      });
+      expect(resultsOf(result)).toEqual(["relayed 2.0.0"]);
+      expect(sink.messages[0]?.content.toString("latin1") === `Subject: x\r\n\r\n${body}\r\n`).toBe(true);
+    },
+  );
+
   test("messages share a kept connection, without RSET between those that went well", async () => {
     const sink = await sinkOf();
     const { send } = bench();
