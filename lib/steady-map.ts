@@ -12,13 +12,13 @@
  * @module
  */
 import { randomInt } from "node:crypto";
+import { keyHash } from "./key-hash.ts";
 
 const SMALLEST = 16;
 /** Emptied, one larger than this gives its memory back. */
 const KEPT = 1024;
 /** One that has never had an entry takes no memory. */
 const NONE = new Int32Array(1);
-const PRIME = 16_777_619;
 /** Keys that were made to meet in one slot meet in none. */
 const SEED = randomInt(2 ** 31);
 
@@ -199,12 +199,9 @@ export class SteadySet {
 let lastKey: string | undefined;
 let lastHash = 0;
 
-/** FNV-1a. */
 function hashOf(key: string): number {
   if (key === lastKey) return lastHash;
-  let hash = SEED;
-  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), PRIME);
   lastKey = key;
-  lastHash = (hash ^ (hash >>> 15)) >>> 1;
+  lastHash = keyHash(key, SEED);
   return lastHash;
 }
