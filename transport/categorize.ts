@@ -47,7 +47,8 @@ export function startCategorizer(deps: CategorizeDeps): void {
   const inBackground = createInBackground(deps.clock);
   const start = (item: QueueItem) => {
     const work = inBackground(() => categorizeOne(item, deps)).then(() => {
-      atWork.delete(item.message.id);
+      // One that was put off, and is due again, is at work again.
+      if (atWork.get(item.message.id) === work) atWork.delete(item.message.id);
       if (atWork.size === 0) pumps.wake("");
       else if (atWork.size <= WINDOW / 2) pumps.wakeStarved("");
     });
