@@ -52,5 +52,11 @@ const participants: readonly Participant[] = [
 const effort = { runs: Number(runs), say: (line: string) => console.log(line) };
 const secondsOf = () => Number(seconds);
 const command = `node bench/speed/tune-postfix.ts ${process.argv.slice(2).join(" ")}`;
-const result = await runBench({ cases: casesNamed(["kept", "one"]), participants, effort, secondsOf, command });
+const result = await runBench({
+  cases: casesNamed(["kept", "one"]),
+  participants,
+  effort,
+  secondsOf,
+  command,
+});
 console.log(reportOf(result, { reference: REFERENCE }));
