@@ -2,7 +2,7 @@
  * `npm run bench`: Postroom and other mail servers under the same load in the same run. Writes docs/benchmarks/speed.md
  * (between its two marks), speed.svg and speed.json, which the other two can be made from again.
  *
- *   npm run bench                                   all, about 35 minutes; runs of the cases with a goal are longer
+ *   npm run bench                                   all, about 30 minutes; runs of the cases with a goal are longer
  *   npm run bench -- --quick                        runs of a second, two of each; prints, writes nothing
  *   npm run bench -- --case kept,one --peer plain,postfix --runs 9 --seconds 5
  *   npm run bench -- --again                        tables and plot from speed.json
@@ -65,12 +65,12 @@ async function measured(): Promise<SpeedResult> {
   return runBench({ cases, participants, effort, secondsOf, command });
 }
 
-/** So long that all runs together, warm-ups counted in, take about 25 minutes. */
+/** So long that all runs together, warm-ups counted in, take about 20 minutes. */
 function secondsOf({ longer = 1 }: Case): number {
   if (options.quick) return 1;
   if (options.seconds !== undefined) return Number(options.seconds);
   const shares = cases.reduce((sum, one) => sum + (one.longer ?? 1), 0);
-  const each = (25 * 60) / (shares * participants.length * (runs + 2));
+  const each = (20 * 60) / (shares * participants.length * (runs + 2));
   return Math.min(5, Math.max(1.5, each) * longer);
 }
 
