@@ -1,5 +1,6 @@
 /** What tables in memory of several threads need: a lock that is held for some nanoseconds, and a hash nobody outside can foresee. */
 import { randomInt } from "node:crypto";
+import { walk } from "./key-hash.ts";
 
 const SPINS = 1000;
 
@@ -20,15 +21,10 @@ export function sow(words: Int32Array, at: number): void {
   words[at + 1] = randomInt(2 ** 32);
 }
 
-/** 64 bits of a key: two FNV-1a walks that begin at the seeds, mixed as MurmurHash3 ends. */
+/** 64 bits of a key: two walks that begin at the seeds, mixed as MurmurHash3 ends. */
 export function hash(key: string, words: Int32Array, seeds: number): [number, number] {
-  let high = words[seeds] as number;
-  let low = words[seeds + 1] as number;
-  for (let at = 0; at < key.length; at++) {
-    const code = key.charCodeAt(at);
-    high = Math.imul(high ^ code, 0x01000193);
-    low = Math.imul(low ^ code, 0x85ebca6b);
-  }
+  const high = walk(key, words[seeds] as number, 0x01000193);
+  const low = walk(key, words[seeds + 1] as number, 0x85ebca6b);
   return [mixed(high ^ (low >>> 15)), mixed(low ^ (high >>> 13))];
 }
 
