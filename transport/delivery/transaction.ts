@@ -129,7 +129,7 @@ function sendContent(
     client.write(wholeData(header, body));
     return true;
   }
-  const writer = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
+  const writer = writerFor(chunkSize);
   const parts = [
     writer.begin(),
     writer.write(Buffer.from(header, "latin1")),
@@ -138,6 +138,10 @@ function sendContent(
   ];
   void writeAll(client, parts);
   return true;
+}
+
+function writerFor(chunkSize: number | undefined): ContentWriter {
+  return chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
 }
 
 interface StreamedContent {
@@ -151,7 +155,7 @@ async function streamContent(
   { header, body, chunkSize }: StreamedContent,
   finals: number,
 ): Promise<boolean> {
-  const writer: ContentWriter = chunkSize === undefined ? dataWriter() : bdatWriter(chunkSize);
+  const writer = writerFor(chunkSize);
   // A chunk goes out with what stands around it: header, chunk and end of a body that is one chunk are one write.
   let ready: Uint8Array[] = [writer.begin(), writer.write(Buffer.from(header, "latin1"))];
   let holdsChunk = false;
