@@ -17,7 +17,7 @@ import { installOperatorAccess, type OperatorAccount } from "./install.ts";
 import { type MailFlow, startMailFlow } from "./mail-flow.ts";
 import { type Sink, startSink } from "./sink.ts";
 import { openDialogue } from "./smtp-dialogue.ts";
-import { unless, versionBesideStatus } from "./stateful-sets.ts";
+import { unless, versionOf } from "./stateful-sets.ts";
 
 export const PORT = 2525;
 /** So that a fault of seconds costs the leader nothing. */
@@ -117,11 +117,8 @@ export async function openMailCluster(options: ApiServerOptions = {}): Promise<M
     async versions() {
       const found = new Map<string, string>();
       for (const path of writablePaths(base, namespace)) {
-        const isCounted = path.endsWith("/statefulsets");
-        for (const object of await list(path)) {
-          const version = isCounted ? versionBesideStatus(object) : object.metadata.resourceVersion;
-          found.set(`${path}/${object.metadata.name}`, version);
-        }
+        for (const object of await list(path))
+          found.set(`${path}/${object.metadata.name}`, versionOf(path, object));
       }
       return found;
     },

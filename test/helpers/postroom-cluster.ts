@@ -21,7 +21,7 @@ import { installOperatorAccess, type OperatorAccount } from "./install.ts";
 import { type OperatorProcess, startOperator } from "./operator-process.ts";
 import { type Run, run } from "./run.ts";
 import { type Dialogue, openDialogue } from "./smtp-dialogue.ts";
-import { unless, versionBesideStatus } from "./stateful-sets.ts";
+import { unless, versionOf } from "./stateful-sets.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into objects of every kind.
 type Any = any;
@@ -185,11 +185,9 @@ async function versionsOf({ admin }: ApiServer): Promise<Map<string, string>> {
   const types = Object.values(RESOURCES).filter(({ kind }) => kind !== "Lease");
   const versions = new Map<string, string>();
   for (const type of types) {
-    for (const object of (await admin("GET", resourcePath(type))).items) {
-      const isCounted = type.kind === "StatefulSet";
-      const version = isCounted ? versionBesideStatus(object) : object.metadata.resourceVersion;
-      versions.set(`${type.kind}/${objectKey(object.metadata)}`, version);
-    }
+    const path = resourcePath(type);
+    for (const object of (await admin("GET", path)).items)
+      versions.set(`${type.kind}/${objectKey(object.metadata)}`, versionOf(path, object));
   }
   return versions;
 }

@@ -49,16 +49,20 @@ export interface SetPodObject {
   };
 }
 
-/** Changes with whatever is written to a StatefulSet but its status, which its controller alone writes. */
-export function versionBesideStatus({ metadata, spec }: Pick<StatefulSet, "metadata" | "spec">): string {
-  const { resourceVersion: _, managedFields = [], ...rest } = metadata as Written;
-  return JSON.stringify([rest, managedFields.filter(({ subresource }) => subresource !== "status"), spec]);
+interface Written {
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly managedFields?: readonly { readonly subresource?: string }[];
+  };
+  readonly spec?: unknown;
 }
 
-type Written = StatefulSet["metadata"] & {
-  readonly resourceVersion: string;
-  readonly managedFields?: readonly { readonly subresource?: string }[];
-};
+/** Changes with whatever is written to an object of a list; to a StatefulSet but its status, which its controller alone writes. */
+export function versionOf(listPath: string, { metadata, spec }: Written): string {
+  const { resourceVersion, managedFields = [], ...rest } = metadata;
+  if (!listPath.endsWith("/statefulsets")) return resourceVersion;
+  return JSON.stringify([rest, managedFields.filter(({ subresource }) => subresource !== "status"), spec]);
+}
 
 /** Real clusters have the label too. */
 const REVISION = "controller-revision-hash";
