@@ -1,7 +1,13 @@
-/** Batch: changes packed for the worker: flat rows, and the octets of all of them in one buffer that is moved, not copied. */
+/**
+ * Batch: changes packed for the worker: flat rows, and the octets of all of them in one buffer that is moved, not copied.
+ *
+ * Batches that came while the worker committed are one transaction, and each has an answer of its own.
+ *
+ * @module
+ */
 import type { Body } from "../../mail/message.ts";
 import { encodeHeader, encodeItem } from "./item-codec.ts";
-import type { Batch, PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
+import type { Batch, BatchResult, PackedChange, PackedItem, Span } from "./sqlite-commit.ts";
 import type { Change, QueueItem } from "./store.ts";
 
 /** A change, and what the store holds of its items (QueueStore.apply). */
@@ -47,8 +53,26 @@ export function packBatch(batch: readonly Unpacked[], { flush }: { flush: boolea
   return { changes, octets: joinOctets(pieces, length), flush };
 }
 
-export function unpackBatch({ changes, octets, flush }: PackedBatch): Batch {
-  return { changes, octets: new Uint8Array(octets), flush };
+/** All of them as one batch, flushed where one of them asks for it. */
+export function unpackBatches(batches: readonly PackedBatch[]): Batch {
+  const changes = batches.flatMap(({ changes, octets }) => {
+    const bytes = new Uint8Array(octets);
+    return changes.map((change) => ({ ...change, octets: bytes }));
+  });
+  return { changes, flush: batches.some(({ flush }) => flush) };
+}
+
+/** What came of each of them; the first is told what all of them let go of. */
+export function splitResult(
+  { faults, unnamed, flushed }: BatchResult,
+  batches: readonly PackedBatch[],
+): BatchResult[] {
+  let at = 0;
+  return batches.map(({ changes }, index) => {
+    const own = faults.slice(at, at + changes.length);
+    at += changes.length;
+    return { faults: own, unnamed: index === 0 ? unnamed : [], flushed };
+  });
 }
 
 function bodySpan(body: Body, span: (octets: Uint8Array) => Span): Span {

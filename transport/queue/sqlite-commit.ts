@@ -2,7 +2,7 @@
  * SQLite commit: writes a batch of changes in one transaction, with one flush or none (sqlite-flushes.ts).
  *
  * Where that fails, each change is tried in a transaction of its own, so that one bad change fails alone.
- * Rows come flat (item-codec.ts), their octets in one buffer.
+ * Rows come flat (item-codec.ts), their octets in a buffer beside them.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export interface PackedItem {
   readonly body: Span;
 }
 
-/** A change as it crosses to the worker; undefined: none. */
+/** One change; undefined: none. */
 export interface PackedChange {
   readonly insert: readonly PackedItem[] | undefined;
   readonly update: readonly PackedItem[] | undefined;
@@ -30,10 +30,13 @@ export interface PackedChange {
   readonly remove: readonly string[] | undefined;
 }
 
-export interface Batch {
-  readonly changes: readonly PackedChange[];
-  /** Header and body octets of all its changes. */
+/** A change with the buffer that its spans lie in. */
+export interface WholeChange extends PackedChange {
   readonly octets: Uint8Array;
+}
+
+export interface Batch {
+  readonly changes: readonly WholeChange[];
   /** False: it is written and outlives the process; it outlives a power failure from the next flush on. */
   readonly flush: boolean;
 }
@@ -49,6 +52,8 @@ export interface BatchResult {
   readonly faults: readonly (Fault | null)[];
   /** Body files that no item names any more, after the change that let go of them was flushed. */
   readonly unnamed: readonly string[];
+  /** All that was ever written is on disk now. */
+  readonly flushed: boolean;
 }
 
 const SQLITE_FULL = 13;
@@ -74,13 +79,13 @@ export interface Connection {
 }
 
 export function commitBatch(connection: Connection, batch: Batch): BatchResult {
-  const { changes } = batch;
+  const { changes, flush } = batch;
   let together = transact(connection, batch);
   if (isFault(together) && together.code === SQLITE_FULL && makeRoom(connection)) {
     together = transact(connection, batch);
   }
-  if (!isFault(together)) return { faults: [], unnamed: together };
-  if (changes.length === 1) return { faults: [together], unnamed: [] };
+  if (!isFault(together)) return { faults: [], unnamed: together, flushed: flush };
+  if (changes.length === 1) return { faults: [together], unnamed: [], flushed: false };
   const unnamed: string[] = [];
   const faults = changes.map((change) => {
     const alone = transact(connection, { ...batch, changes: [change] });
@@ -88,7 +93,8 @@ export function commitBatch(connection: Connection, batch: Batch): BatchResult {
     unnamed.push(...alone);
     return null;
   });
-  return { faults, unnamed };
+  // Where something failed, what came before may not be flushed.
+  return { faults, unnamed, flushed: false };
 }
 
 /** Brings the log home, so that it is written from its start again: its space is ours even on a full disk. */
@@ -105,12 +111,12 @@ function makeRoom({ database, flushes }: Connection): boolean {
 /** One transaction: the body files that may be removed after it, or the fault that undid it. */
 function transact(
   { database, statement, flushes }: Connection,
-  { changes, octets, flush }: Batch,
+  { changes, flush }: Batch,
 ): readonly string[] | Fault {
   try {
     flushes.begin(flush);
     const dropped: string[] = [];
-    for (const change of changes) writeChange({ statement, octets, dropped }, change);
+    for (const change of changes) writeChange({ statement, octets: change.octets, dropped }, change);
     const unnamed = [...new Set(dropped)].filter((file) => statement(FILE_IS_NAMED).get(file) === undefined);
     statement("COMMIT").run();
     return flushes.end(unnamed);

@@ -1,7 +1,8 @@
 /**
  * SQLite store: the main thread's side of the engine in the worker.
  *
- * Group commit: while one batch is being flushed, changes gather; they go as the next batch and share its flush.
+ * Group commit: what one turn of the event loop applies goes to the thread as a batch, and batches that come there
+ * while one is being flushed share the next flush. Where many are on their way, changes gather here.
  * What is in no hurry waits for what is, some milliseconds at most: a batch costs far more than a change. Where nothing
  * came, it is written without a flush, so that a message that comes then does not wait for two; the next flush, a second
  * later at most, covers it. An insert is always flushed.
@@ -36,6 +37,7 @@ interface Waiting extends Unpacked {
 }
 
 const BATCH_CHANGES = 1000;
+const MOST_UNANSWERED = 4;
 const NO_HURRY_MS = 5;
 const FLUSH_MS = 1000;
 const BATCH_OCTETS = 8 * 1024 * 1024;
@@ -53,7 +55,10 @@ class SqliteStore implements QueueStore {
   readonly #thread: SqliteThread;
   readonly #events: StoreEvents;
   #waiting: Waiting[] = [];
-  #committing = false;
+  /** A batch leaves at the end of the turn. */
+  #isGathering = false;
+  /** Batches that the thread has not answered. */
+  #unanswered = 0;
   #later: NodeJS.Timeout | undefined;
   /** Runs while something is written and not flushed. */
   #flushLater: NodeJS.Timeout | undefined;
@@ -145,7 +150,7 @@ class SqliteStore implements QueueStore {
 
   async #close(): Promise<void> {
     this.#gather({ hurry: true });
-    while (this.#committing) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#isGathering || this.#unanswered > 0) await new Promise((resolve) => setImmediate(resolve));
     clearTimeout(this.#flushLater);
     if (this.#thread.dead === undefined) await this.#ask("close");
     await this.#thread.terminate();
@@ -153,30 +158,30 @@ class SqliteStore implements QueueStore {
 
   /** Waits for the end of the turn, so that everything this turn applies is in the batch; without hurry for longer. */
   #gather({ hurry }: { hurry: boolean }): void {
-    if (this.#committing || this.#waiting.length === 0) return;
+    if (this.#isGathering || this.#waiting.length === 0 || this.#unanswered === MOST_UNANSWERED) return;
     if (!hurry) {
       this.#later ??= setTimeout(() => this.#gather({ hurry: true }), NO_HURRY_MS);
       return;
     }
     clearTimeout(this.#later);
     this.#later = undefined;
-    this.#committing = true;
+    this.#isGathering = true;
     setImmediate(() => void this.#commit());
   }
 
   async #commit(): Promise<void> {
+    this.#isGathering = false;
     const batch = this.#nextBatch();
-    const flush = batch.some(mustFlush);
-    const packed = packBatch(batch, { flush });
+    const packed = packBatch(batch, { flush: batch.some(mustFlush) });
+    this.#unanswered += 1;
     try {
       const result = (await this.#thread.ask("commit", [packed], [packed.octets])) as BatchResult;
       this.#settle(batch, result);
-      // Where something failed, what came before may not be flushed.
-      this.#noteFlush(flush && result.faults.length === 0);
+      this.#noteFlush(result.flushed);
     } catch (error) {
       for (const { reject } of batch) reject(error as Error);
     }
-    this.#committing = false;
+    this.#unanswered -= 1;
     this.#gather({ hurry: this.#closing !== undefined || this.#waiting.some(({ hurry }) => hurry) });
   }
 

@@ -1,6 +1,13 @@
-/** SQLite worker: the thread that owns the queue's database, so that a flush never holds up the transport. */
-import { parentPort, workerData } from "node:worker_threads";
-import { type PackedBatch, unpackBatch } from "./batch.ts";
+/**
+ * SQLite worker: the thread that owns the queue's database, so that a flush never holds up the transport.
+ *
+ * Batches that came while it committed share the next transaction and its flush. Answers go out in the order of the
+ * questions.
+ *
+ * @module
+ */
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { type PackedBatch, splitResult, unpackBatches } from "./batch.ts";
 import { type Engine, openEngine } from "./sqlite-engine.ts";
 import type { Answer, Request } from "./sqlite-thread.ts";
 
@@ -11,39 +18,70 @@ const port = parentPort;
 let engine: Engine | undefined;
 let idle: NodeJS.Timeout | undefined;
 
-port?.on("message", ({ call, values }: Request) => {
+port?.on("message", (first: Request) => {
+  let batches: PackedBatch[] = [];
+  const commitAll = () => {
+    if (batches.length > 0) reply(batches.length, () => commit(batches));
+    batches = [];
+  };
+  for (let next: Request | undefined = first; next !== undefined; next = waiting()) {
+    const { call, values } = next;
+    if (call === "commit") {
+      batches.push(values[0] as PackedBatch);
+      continue;
+    }
+    commitAll();
+    reply(1, () => [answer(call, values)]);
+  }
+  commitAll();
+});
+
+/** What has come meanwhile. */
+function waiting(): Request | undefined {
+  return port === null ? undefined : (receiveMessageOnPort(port)?.message as Request | undefined);
+}
+
+/** Sends so many answers, or to each the fault. */
+function reply(count: number, results: () => readonly unknown[]): void {
   try {
-    const result = answer(call, values);
-    port.postMessage({ result } satisfies Answer, octetsOf(result));
+    for (const result of results()) port?.postMessage({ result } satisfies Answer, octetsOf(result));
   } catch (error) {
     const { message, errcode } = error as Error & { errcode?: number };
-    port.postMessage({ fault: { message, code: errcode ?? 0 } } satisfies Answer);
+    const fault = { message, code: errcode ?? 0 };
+    for (let left = count; left > 0; left--) port?.postMessage({ fault } satisfies Answer);
   }
-});
+}
 
 // Unanswered, it would have its answer from the next question.
 port?.on("messageerror", (error) => {
   throw error;
 });
 
-function answer(call: Request["call"], values: Request["values"]): unknown {
+function commit(batches: readonly PackedBatch[]): readonly unknown[] {
+  const { commit } = opened();
+  idle ??= setTimeout(vacuumWhileIdle, IDLE_MS);
+  idle.refresh();
+  return splitResult(commit(unpackBatches(batches)), batches);
+}
+
+function opened(): Engine {
+  if (engine === undefined) throw new Error("The database is not open");
+  return engine;
+}
+
+function answer(call: Exclude<Request["call"], "commit">, values: Request["values"]): unknown {
   if (call === "open") {
     engine = openEngine((workerData as { path: string }).path, { readOnly: false });
     return undefined;
   }
-  if (engine === undefined) throw new Error("The database is not open");
-  if (call === "commit") {
-    idle ??= setTimeout(vacuumWhileIdle, IDLE_MS);
-    idle.refresh();
-    return engine.commit(unpackBatch(values[0] as PackedBatch));
-  }
+  const engineNow = opened();
   if (call === "close") {
     clearTimeout(idle);
-    engine.close();
+    engineNow.close();
     engine = undefined;
     return undefined;
   }
-  return (engine[call] as (...args: unknown[]) => unknown)(...values);
+  return (engineNow[call] as (...args: unknown[]) => unknown)(...values);
 }
 
 /** Gives disk back in small steps, a commit at most a step away. */

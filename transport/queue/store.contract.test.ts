@@ -116,6 +116,26 @@ describe.each(engines)("QueueStore on $name", ({ open }) => {
     await store.apply({ insert: [queueItem()] });
   });
 
+  test("so it is with changes of many turns, applied while others are being written", async () => {
+    const items = Array.from({ length: 40 }, () => queueItem());
+    const refused: Promise<boolean>[] = [];
+    const apply = (change: Change) =>
+      refused.push(
+        store.apply(change).then(
+          () => false,
+          () => true,
+        ),
+      );
+    for (const item of items) {
+      apply({ insert: [item] });
+      apply({ update: [{ ...item, attempts: 1 }] });
+      apply({ update: [queueItem()] });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await Promise.all(refused)).toEqual(items.flatMap(() => [false, false, true]));
+    expect((await due()).map(({ attempts }) => attempts)).toEqual(items.map(() => 1));
+  });
+
   test("changes of one item take effect in the order of apply()", async () => {
     const item = queueItem();
     await Promise.all([
