@@ -3,7 +3,7 @@
  * distances), the same for the same seed. Whoever sends later than this counts the delay as waiting.
  */
 
-/** Milliseconds from the start, ascending, on whole milliseconds as timers have them. */
+/** Milliseconds from the start, ascending. */
 export function arrivals(options: {
   readonly perSecond: number;
   readonly seconds: number;
@@ -15,7 +15,7 @@ export function arrivals(options: {
   for (let at = 0; ; ) {
     at += (-Math.log(1 - chance()) / perSecond) * 1000;
     if (at >= seconds * 1000) return times;
-    times.push(Math.ceil(at));
+    times.push(at);
   }
 }
 

@@ -14,7 +14,7 @@ const RUN_SECONDS = 4;
 export const latency: Scenario = {
   name: "latency",
   title: "Latency of the 250 at half of Postfix's top load",
-  reading: `A sender in a process of its own keeps ${CONNECTIONS} connections and sends 4 KiB messages at times that are fixed beforehand (as from many senders that know nothing of each other) to Postfix (tuned) and to Postroom with its whole pipeline on (5 agents, 200 accepted domains, 1,000 rules of which 10 match), with one worker and with two, in turns. The rate is half of Postfix's top relay rate, measured just before with smtp-source. *250*: from the end of the data to its reply, and the time that the message waited before it could be sent is counted in; *alone* leaves that out; *transaction*: from when the message was due to its 250. About half a millisecond of each figure but *alone* is the sender's own timer.`,
+  reading: `A sender in a process of its own keeps ${CONNECTIONS} connections and sends 4 KiB messages at times that are fixed beforehand (as from many senders that know nothing of each other) to Postfix (tuned) and to Postroom with its whole pipeline on (5 agents, 200 accepted domains, 1,000 rules of which 10 match), with one worker and with two, in turns. The rate is half of Postfix's top relay rate, measured just before with smtp-source. *250*: from the end of the data to its reply, and the time that the message waited before it could be sent is counted in; *alone* leaves that out; *transaction*: from when the message was due to its 250. How late the sender's own alarm was is part of each figure but *alone*.`,
   async run(ground) {
     const sink = await ground.smtpSink();
     const postfix = await ground.postfix({ nextHopPort: sink.port });
@@ -78,7 +78,7 @@ function findingsOf(measured: {
   ];
   const columns = ["relay", "top rate", "rate", "messages", "failed"];
   const times = ["250 p50", "p99", "longest", "alone p50", "p99", "transaction p50", "p99", "longest"];
-  const timer = relays.flatMap((relay) => all(relay, ({ timerLateMs }) => timerLateMs));
+  const timer = relays.flatMap((relay) => all(relay, ({ alarmLateMs }) => alarmLateMs));
   const replies = relays.map((relay) => ({
     relay: relay.name,
     replyMs: spreadOf(all(relay, ({ replyMs }) => replyMs)),
@@ -94,7 +94,7 @@ function findingsOf(measured: {
         relays.length > 2,
       ),
     ],
-    notes: [`The sender's timer was late by ${spreadCells(timer).join(", ")} (p50, p99, longest).`],
+    notes: [`The sender's alarm was late by ${spreadCells(timer).join(", ")} (p50, p99, longest).`],
     raw: { perSecond, replies },
   };
 }

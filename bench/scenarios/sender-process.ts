@@ -1,5 +1,6 @@
 /** The process behind sender.ts. */
 import { randomUUID } from "node:crypto";
+import { ringAt } from "./alarm.ts";
 import { arrivals } from "./arrivals.ts";
 import { type ClientConnection, openConnection, type Sent } from "./client-connection.ts";
 import { beHelper } from "./helper-process.ts";
@@ -19,7 +20,7 @@ interface Tally {
   readonly replyMs: number[];
   readonly replyAloneMs: number[];
   readonly transactionMs: number[];
-  readonly timerLateMs: number[];
+  readonly alarmLateMs: number[];
 }
 
 beHelper<SenderOptions, "run", SenderReport>(async (options) => {
@@ -39,7 +40,7 @@ async function run(options: SenderOptions, connections: ClientConnection[]): Pro
     replyMs: [],
     replyAloneMs: [],
     transactionMs: [],
-    timerLateMs: [],
+    alarmLateMs: [],
   };
   const lines = connections.map((connection) => lineOf(options, connection, tally));
   const { perSecond } = options;
@@ -118,7 +119,6 @@ async function paced(
   tally: Tally,
 ): Promise<void> {
   const times = arrivals({ ...options, seed: options.seed ?? 1 });
-  const began = performance.now();
   const free = [...lines];
   const waiting: number[] = [];
   let underWay = 0;
@@ -135,14 +135,11 @@ async function paced(
       });
     }
   };
-  for (const time of times) {
-    const due = began + time;
-    const early = due - performance.now();
-    if (early > 0) await pause(Math.ceil(early));
-    tally.timerLateMs.push(performance.now() - due);
+  await ringAt(times, (due) => {
+    tally.alarmLateMs.push(performance.now() - due);
     waiting.push(due);
     next();
-  }
+  });
   const end = performance.now() + PATIENCE_MS;
   while (underWay + waiting.length > 0 && performance.now() < end) await pause(2);
   tally.dropped += underWay + waiting.length;

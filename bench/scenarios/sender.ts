@@ -37,8 +37,8 @@ export interface SenderReport {
   readonly replyAloneMs: readonly number[];
   /** Due to 250: the whole transaction. */
   readonly transactionMs: readonly number[];
-  /** How late the sender's own timer was: part of the figures of every server. */
-  readonly timerLateMs: readonly number[];
+  /** How late the sender's own alarm was: part of the figures of every server. */
+  readonly alarmLateMs: readonly number[];
 }
 
 export async function send(options: SenderOptions): Promise<SenderReport> {
