@@ -37,6 +37,7 @@ interface Waiting extends Unpacked {
 }
 
 const BATCH_CHANGES = 1000;
+/** With so many on their way the thread has enough to do, and what waits is not packed yet. */
 const MOST_UNANSWERED = 4;
 const NO_HURRY_MS = 5;
 const FLUSH_MS = 1000;

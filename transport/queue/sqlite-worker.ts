@@ -74,14 +74,14 @@ function answer(call: Exclude<Request["call"], "commit">, values: Request["value
     engine = openEngine((workerData as { path: string }).path, { readOnly: false });
     return undefined;
   }
-  const engineNow = opened();
+  const open = opened();
   if (call === "close") {
     clearTimeout(idle);
-    engineNow.close();
+    open.close();
     engine = undefined;
     return undefined;
   }
-  return (engineNow[call] as (...args: unknown[]) => unknown)(...values);
+  return (open[call] as (...args: unknown[]) => unknown)(...values);
 }
 
 /** Gives disk back in small steps, a commit at most a step away. */
