@@ -1,6 +1,7 @@
 /**
  * Folded codes: the character codes of foldText(text), for scans that skip most of a text: read() takes the text as it is,
- * and only the stretches that a scan looks at are folded. Text beyond ASCII is folded when it is read, as a string.
+ * and only the stretches that a scan looks at are folded. Text beyond ASCII is folded when it is read, as a string. Where
+ * to look is found in octets, of each character one: they are copied and searched faster than codes.
  *
  * @module
  */
@@ -12,7 +13,8 @@ const SPACE = 0x20;
 const ASCII = 0x80;
 /** As much as says what character stands before a place. */
 const MAX_PAIR = 2;
-const IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
+/** Behind the last octet, so that four can be read there. */
+const SPARE = 4;
 
 /** Lower case; all white space is a space. What is beyond ASCII is folded already. */
 const FOLDED = Uint16Array.from({ length: 0x10000 }, (_, code) => {
@@ -22,24 +24,25 @@ const FOLDED = Uint16Array.from({ length: 0x10000 }, (_, code) => {
 });
 
 export class FoldedCodes {
-  /** The text read last, its runs of white space not made one yet; valid up to `size`. */
-  raw = new Uint16Array(0);
+  /** Of the text read last, its runs of white space not made one yet, the low eight bits of each character; valid up to `size`. */
+  octets = new DataView(new ArrayBuffer(0));
   size = 0;
   /** Of the stretch begun last, and what stands around it; valid up to `length`. */
   codes = new Uint16Array(0);
   length = 0;
-  #octets = Buffer.alloc(0);
+  #text = "";
+  #buffer = Buffer.alloc(0);
 
   read(text: string): void {
     const isAscii = Buffer.byteLength(text) === text.length;
-    const folded = isAscii ? text : foldText(text);
-    this.size = folded.length;
+    this.#text = isAscii ? text : foldText(text);
+    this.size = this.#text.length;
     this.#makeRoom(this.size);
-    this.#octets.write(folded, "utf16le");
-    if (IS_BIG_ENDIAN) this.#octets.subarray(0, 2 * this.size).swap16();
+    // Of a character beyond Latin-1 that writes the low eight bits.
+    this.#buffer.write(this.#text, "latin1");
   }
 
-  /** A stretch that begins at the place of raw. */
+  /** A stretch that begins at the place of the text. */
   begin(at: number): void {
     this.length = 0;
     for (let before = Math.max(0, at - MAX_PAIR); before < at; before++) this.#push(before);
@@ -47,15 +50,14 @@ export class FoldedCodes {
 
   /** Adds the character at the place, or the run of white space that begins there; returns its last place. */
   take(at: number): number {
-    const { raw, size } = this;
     this.#push(at);
     let last = at;
     if (this.codes[this.length - 1] !== SPACE) return last;
-    while (last + 1 < size && FOLDED[raw[last + 1] as number] === SPACE) last++;
+    while (last + 1 < this.size && this.#foldedAt(last + 1) === SPACE) last++;
     return last;
   }
 
-  /** True when the last `count` characters taken, the last of them at that place of raw, are a whole word. */
+  /** True when the last `count` characters taken, the last of them at that place of the text, are a whole word. */
   endWithWord(count: number, at: number): boolean {
     const end = this.length;
     for (let after = at + 1; after <= at + MAX_PAIR && after < this.size; after++) this.#push(after);
@@ -65,22 +67,21 @@ export class FoldedCodes {
   }
 
   #push(at: number): void {
-    this.codes[this.length++] = FOLDED[this.raw[at] as number] as number;
+    this.codes[this.length++] = this.#foldedAt(at);
+  }
+
+  #foldedAt(at: number): number {
+    return FOLDED[this.#text.charCodeAt(at)] as number;
   }
 
   #makeRoom(length: number): void {
-    const room = this.raw.length;
+    const room = this.#buffer.length - SPARE;
     if (room >= length && (room <= MAX_KEPT || length > MAX_KEPT)) return;
     const size = Math.max(length, 8192);
-    this.raw = new Uint16Array(size);
-    this.#octets = Buffer.from(this.raw.buffer);
+    this.octets = new DataView(new ArrayBuffer(size + SPARE));
+    this.#buffer = Buffer.from(this.octets.buffer);
     this.codes = new Uint16Array(size + 2 * MAX_PAIR);
   }
-}
-
-/** Of a place of raw. */
-export function foldedAt(raw: Uint16Array, at: number): number {
-  return FOLDED[raw[at] as number] as number;
 }
 
 const WORD_CHARACTER = /[\p{L}\p{N}\p{M}_]/u;

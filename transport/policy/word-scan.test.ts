@@ -60,23 +60,26 @@ describe("createWordScan()", () => {
     const ascii = fc.constantFrom("a", "B", "c", " ", "\n", "-");
     const any = fc.oneof(
       ascii,
-      fc.constantFrom("é", "e\u0301", "Σ", "ς", "ſ", "\u00a0", "İ", "𝒜", "😀", "\ud835"),
+      fc.constantFrom("é", "e\u0301", "ß", "µ", "Σ", "ς", "ſ", "\u00a0", "İ", "\u212a", "𝒜", "😀", "\ud835"),
+      // Their low eight bits are those of a line end, a space, "a" and "B".
+      fc.constantFrom("\u010a", "\u4e20", "\u0161", "\u0142"),
     );
-    const texts = fc.constantFrom(ascii, any).chain((unit) =>
+    const kinds = fc.record({ unit: fc.constantFrom(ascii, any), minLength: fc.nat({ max: 4 }) });
+    const texts = kinds.chain(({ unit, minLength }) =>
       fc.record({
-        strings: fc.array(fc.string({ unit, minLength: 1, maxLength: 5 }), { maxLength: 20 }),
+        strings: fc.array(fc.string({ unit, minLength, maxLength: minLength + 4 }), { maxLength: 20 }),
         text: fc.string({ unit, maxLength: 60 }),
       }),
     );
     fc.assert(
       fc.property(texts, ({ strings, text }) => {
-        const wanted = [...new Set(strings.map(foldText))];
+        const wanted = [...new Set(strings.map(foldText))].filter((one) => one !== "");
         const folded = foldText(text);
         const found = scanFor(wanted).scan(text);
         expect([...found.literals.values].sort()).toEqual(wanted.filter((s) => folded.includes(s)).sort());
         expect([...found.words.values].sort()).toEqual(wanted.filter((s) => holdsWord(folded, s)).sort());
       }),
-      { numRuns: 1000 },
+      { numRuns: 3000 },
     );
   });
 

@@ -91,14 +91,14 @@ class Automaton {
     this.#linksHold = true;
     const folded = this.#folded;
     folded.read(text);
-    const { raw, size } = folded;
+    const { octets, size } = folded;
     this.#scans++;
     const words: string[] = [];
     const literals: string[] = [];
     let node = 0;
     for (let at = 0; at < size; at++) {
       if (node === 0) {
-        at = this.#starts.next(raw, at, size);
+        at = this.#starts.next(octets, at, size);
         if (at === size) break;
         folded.begin(at);
       }
