@@ -72,7 +72,7 @@ export class TextCollector {
   /** Once no more comes. */
   text(): string {
     const [first = "", second] = this.#pieces;
-    const text = second === undefined ? asText(first) : this.#pieces.map(asText).join("");
+    const text = second === undefined ? asText(first) : joined(this.#pieces, this.#length);
     this.#pieces = [text];
     return text;
   }
@@ -141,6 +141,21 @@ function copyOf(octets: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(octets.length);
   octets.copy(copy);
   return copy;
+}
+
+/** One string is made of octets: one of each piece before would be as much memory again. `length`: of the text. */
+function joined(pieces: readonly (string | Buffer)[], length: number): string {
+  if (!pieces.some(Buffer.isBuffer) || pieces.some(isBeyondLatin1)) return pieces.map(asText).join("");
+  const octets = Buffer.allocUnsafeSlow(length);
+  let at = 0;
+  for (const piece of pieces) {
+    at += typeof piece === "string" ? octets.write(piece, at, "latin1") : piece.copy(octets, at);
+  }
+  return octets.toString("latin1");
+}
+
+function isBeyondLatin1(piece: string | Buffer): boolean {
+  return typeof piece === "string" && /[^\x00-\xff]/.test(piece);
 }
 
 function asText(piece: string | Buffer): string {

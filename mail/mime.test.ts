@@ -65,6 +65,22 @@ describe("scanMime()", () => {
     }
   });
 
+  test.each(["", "a", "\u00fc\u00ff", "\u0142", "\u{1f600}"])(
+    "long text in pieces is one text with %j in it",
+    async (other) => {
+      const long = "long lines of ASCII \r\n".repeat(1000);
+      const parts = [long, other, long].map((text) => `--b\r\nContent-Type: text/plain\r\n\r\n${text}\r\n`);
+      const header = parseHeader("Content-Type: multipart/mixed; boundary=b\r\n");
+      const { text, textLength } = await scanMime(
+        header,
+        pieces(Buffer.from(parts.join("")), 16_384),
+        limits,
+      );
+      expect(text === `${long}\n${other}\n${long}\r\n`).toBe(true);
+      expect(textLength).toBe(text.length);
+    },
+  );
+
   test("an ordinary message: text, HTML, an attachment and an attached message", async () => {
     const summary = await scan(
       mixed(
