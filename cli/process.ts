@@ -1,4 +1,5 @@
 /** A transport as a process: log, fatal faults, signals, the end. Shared by the commands that run one. */
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import type { Logger } from "../lib/log.ts";
 import { startTransport, type Transport, type TransportOptions } from "../transport/main.ts";
@@ -14,6 +15,8 @@ export interface ProcessFlags extends LogFlags {
 const MAX_WORKERS = 64;
 /** Of libuv, for files and names: all threads of a process share them. */
 const FILE_THREADS = 4;
+/** A heap may double before all of it is marked again (docs/decisions/0122). */
+const HEAP_GROWTH = "--heap-growing-percent=100";
 
 export function addProcessFlags(command: Command): Command {
   return addLogFlags(
@@ -36,6 +39,7 @@ export async function runTransport(
   const workers = parseCount(flags.workers, "--workers");
   if (workers > MAX_WORKERS)
     throw new UsageError(`Cannot run ${workers} workers: ${MAX_WORKERS} are the most`);
+  setFlagsFromString(HEAP_GROWTH);
   // Before the first of them is needed; then it is too late.
   if (workers > 1) process.env.UV_THREADPOOL_SIZE ??= String(FILE_THREADS * workers);
   const grace = Number(flags.grace);
