@@ -98,9 +98,9 @@ function isBoundary({ codes, length }: Pick<FoldedCodes, "codes" | "length">, at
 function isWordBefore(codes: Uint16Array, at: number): boolean {
   const code = codes[at - 1] ?? 0;
   if (code < ASCII) return isAsciiWord(code);
-  const isLowSurrogate = code >= 0xdc00 && code <= 0xdfff && at >= 2;
+  const before = at >= 2 ? (codes[at - 2] ?? 0) : 0;
   return WORD_CHARACTER.test(
-    isLowSurrogate ? String.fromCharCode(codes[at - 2] ?? 0, code) : String.fromCharCode(code),
+    isPair(before, code) ? String.fromCharCode(before, code) : String.fromCharCode(code),
   );
 }
 
@@ -108,8 +108,13 @@ function isWordAfter(codes: Uint16Array, at: number, length: number): boolean {
   const code = codes[at] ?? 0;
   if (code < ASCII) return isAsciiWord(code);
   const next = at + 1 < length ? (codes[at + 1] ?? 0) : 0;
-  const isPair = code >= 0xd800 && code <= 0xdbff && next >= 0xdc00 && next <= 0xdfff;
-  return WORD_CHARACTER.test(isPair ? String.fromCharCode(code, next) : String.fromCharCode(code));
+  return WORD_CHARACTER.test(
+    isPair(code, next) ? String.fromCharCode(code, next) : String.fromCharCode(code),
+  );
+}
+
+function isPair(high: number, low: number): boolean {
+  return high >= 0xd800 && high <= 0xdbff && low >= 0xdc00 && low <= 0xdfff;
 }
 
 function isAsciiWord(code: number): boolean {

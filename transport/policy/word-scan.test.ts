@@ -23,6 +23,12 @@ describe("createWordScan()", () => {
     { name: "a letter beyond ASCII does not", strings: ["ber"], text: "über", want: [] },
     { name: "a combining mark does not", strings: ["e"], text: "e\u0323", want: [] },
     { name: "a letter beyond the BMP does not", strings: ["a"], text: "𝒜a a𝒜", want: [] },
+    {
+      name: "half a surrogate pair bounds a word",
+      strings: ["sale"],
+      text: "x\udc9csale\ud835x",
+      want: ["sale"],
+    },
     { name: "an emoji bounds a word", strings: ["sale"], text: "😀sale😀", want: ["sale"] },
     { name: "words beyond ASCII have no case", strings: ["MÜLLER"], text: "frau müller", want: ["müller"] },
     { name: "composed and decomposed are one", strings: ["café"], text: "cafe\u0301", want: ["café"] },
@@ -60,7 +66,8 @@ describe("createWordScan()", () => {
     const ascii = fc.constantFrom("a", "B", "c", " ", "\n", "-");
     const any = fc.oneof(
       ascii,
-      fc.constantFrom("é", "e\u0301", "ß", "µ", "Σ", "ς", "ſ", "\u00a0", "İ", "\u212a", "𝒜", "😀", "\ud835"),
+      fc.constantFrom("é", "e\u0301", "ß", "µ", "Σ", "ς", "ſ", "\u00a0", "İ", "\u212a", "𝒜", "😀"),
+      fc.constantFrom("\ud835", "\udc9c"),
       // Their low eight bits are those of a line end, a space, "a" and "B".
       fc.constantFrom("\u010a", "\u4e20", "\u0161", "\u0142"),
     );
@@ -194,8 +201,8 @@ function isBoundary(text: string, at: number): boolean {
 function isWordBefore(text: string, at: number): boolean {
   const code = text.charCodeAt(at - 1);
   if (code < 0x80) return isAsciiWord(code);
-  const isLowSurrogate = code >= 0xdc00 && code <= 0xdfff && at >= 2;
-  return WORD_CHARACTER.test(isLowSurrogate ? text.slice(at - 2, at) : text.charAt(at - 1));
+  const pair = /[\ud800-\udbff][\udc00-\udfff]$/.exec(text.slice(Math.max(0, at - 2), at));
+  return WORD_CHARACTER.test(pair?.[0] ?? text.charAt(at - 1));
 }
 
 function isWordAfter(text: string, at: number): boolean {
