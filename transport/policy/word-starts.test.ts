@@ -27,11 +27,18 @@ describe("WordStarts", () => {
     { name: "three characters at the end", strings: ["tax", "secret"], text: "a tax", want: [2] },
     { name: "two characters at the end", strings: ["no", "secret"], text: "oh no", want: [3] },
     {
+      name: "two characters at the end of a text that fills the room for texts",
+      strings: ["no", "secret"],
+      text: `${"x".repeat(8190)}no`,
+      want: [8190],
+    },
+    {
       name: "white space within, which may be a run of it",
       strings: ["a b c d"],
       text: "xa \r\n b \r\n c d",
       want: [1],
     },
+    { name: "white space of any kind", strings: ["a b c d"], text: "a\vb\fc\t\rd", want: [0] },
     { name: "any of the white space before", strings: [" secret"], text: "a\r\nsecret", want: [1, 2] },
     {
       name: "the ends of lines",
@@ -44,7 +51,7 @@ describe("WordStarts", () => {
   });
 
   test("no place is passed at which a string begins", () => {
-    const narrow = fc.constantFrom("a", "B", "c", " ", "\n", "\r\n", "\t", "\0", "-");
+    const narrow = fc.constantFrom("a", "B", "c", " ", "\n", "\r\n", "\t", "\v", "\f", "\0", "-");
     const wide = fc.constantFrom("é", "ß", "\u00a0", "\u010a", "\u4e20", "\u0161", "İ", "\u212a", "ς", "😀");
     const kinds = fc.record({
       unit: fc.constantFrom(narrow, fc.oneof(narrow, wide)),
