@@ -54,8 +54,9 @@ test("they are flushed where one of them must be, and body files that are let go
   const item = queueItem({ body: { kind: "file", name: "one", size: 9 } });
   engine.commit(unpackBatches([batch({ insert: [item] })]));
   const remove = packBatch([{ change: { remove: [item.message.id] }, held: new Map() }], { flush: false });
-  const batches = [batch({ insert: [queueItem()] }), remove];
+  const unhurried = packBatch([{ change: { remove: ["nobody"] }, held: new Map() }], { flush: false });
+  const batches = [remove, batch({ insert: [queueItem()] }), unhurried];
   const results = splitResult(engine.commit(unpackBatches(batches)), batches);
-  expect(results.map(({ flushed }) => flushed)).toEqual([true, true]);
+  expect(results.map(({ flushed }) => flushed)).toEqual([true, true, true]);
   expect(results.flatMap(({ unnamed }) => unnamed)).toEqual(["one"]);
 });

@@ -409,6 +409,16 @@ describe.each(engines)("QueueStore on $name", ({ open }) => {
     await removal;
   });
 
+  test("what many turns applied is written before the store closes", async () => {
+    const applied: Promise<void>[] = [];
+    for (let turn = 0; turn < 40; turn++) {
+      applied.push(store.apply({ insert: [queueItem()] }));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await store.close();
+    await Promise.all(applied);
+  });
+
   test("a closed store refuses", async () => {
     const last = store.apply({ insert: [queueItem()] });
     await store.close();
