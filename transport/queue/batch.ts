@@ -62,7 +62,7 @@ export function unpackBatches(batches: readonly PackedBatch[]): Batch {
   return { changes, flush: batches.some(({ flush }) => flush) };
 }
 
-/** What came of each of them; the first is told what all of them let go of. */
+/** What came of each of them; the last is told what all of them let go of, when nobody's change is unanswered any more. */
 export function splitResult(
   { faults, unnamed, flushed }: BatchResult,
   batches: readonly PackedBatch[],
@@ -71,7 +71,7 @@ export function splitResult(
   return batches.map(({ changes }, index) => {
     const own = faults.slice(at, at + changes.length);
     at += changes.length;
-    return { faults: own, unnamed: index === 0 ? unnamed : [], flushed };
+    return { faults: own, unnamed: index === batches.length - 1 ? unnamed : [], flushed };
   });
 }
 

@@ -41,14 +41,18 @@ function waiting(): Request | undefined {
   return port === null ? undefined : (receiveMessageOnPort(port)?.message as Request | undefined);
 }
 
-/** Sends so many answers, or to each the fault. */
+/** Sends so many answers, or the fault to each that has none. */
 function reply(count: number, results: () => readonly unknown[]): void {
+  let left = count;
+  const send = (answer: Answer, moved: ArrayBuffer[] = []) => {
+    port?.postMessage(answer, moved);
+    left -= 1;
+  };
   try {
-    for (const result of results()) port?.postMessage({ result } satisfies Answer, octetsOf(result));
+    for (const result of results()) send({ result }, octetsOf(result));
   } catch (error) {
     const { message, errcode } = error as Error & { errcode?: number };
-    const fault = { message, code: errcode ?? 0 };
-    for (let left = count; left > 0; left--) port?.postMessage({ fault } satisfies Answer);
+    while (left > 0) send({ fault: { message, code: errcode ?? 0 } });
   }
 }
 
