@@ -78,7 +78,7 @@ function findingsOf(measured: {
   ];
   const columns = ["relay", "top rate", "rate", "messages", "failed"];
   const times = ["250 p50", "p99", "longest", "alone p50", "p99", "transaction p50", "p99", "longest"];
-  const timer = relays.flatMap((relay) => all(relay, ({ alarmLateMs }) => alarmLateMs));
+  const alarm = relays.flatMap((relay) => all(relay, ({ alarmLateMs }) => alarmLateMs));
   const replies = relays.map((relay) => ({
     relay: relay.name,
     replyMs: spreadOf(all(relay, ({ replyMs }) => replyMs)),
@@ -94,7 +94,7 @@ function findingsOf(measured: {
         relays.length > 2,
       ),
     ],
-    notes: [`The sender's alarm was late by ${spreadCells(timer).join(", ")} (p50, p99, longest).`],
+    notes: [`The sender's alarm was late by ${spreadCells(alarm).join(", ")} (p50, p99, longest).`],
     raw: { perSecond, replies },
   };
 }

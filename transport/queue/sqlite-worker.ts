@@ -62,10 +62,10 @@ port?.on("messageerror", (error) => {
 });
 
 function commit(batches: readonly PackedBatch[]): readonly unknown[] {
-  const { commit } = opened();
+  const open = opened();
   idle ??= setTimeout(vacuumWhileIdle, IDLE_MS);
   idle.refresh();
-  return splitResult(commit(unpackBatches(batches)), batches);
+  return splitResult(open.commit(unpackBatches(batches)), batches);
 }
 
 function opened(): Engine {
