@@ -81,10 +81,12 @@ export function startCategorizer(deps: CategorizeDeps): void {
 async function categorizeOne(item: QueueItem, deps: CategorizeDeps): Promise<void> {
   const end = deps.metrics.categorizeSeconds.startTimer();
   try {
-    const { plan, change } = await decide(item, deps);
+    const pipeline = deps.pipeline();
+    const { plan, change } = await decide(item, pipeline, deps);
     if (change === undefined) return await defer(item, plan.deferReason ?? "", deps);
     await apply(change, deps);
     report(item, plan, deps);
+    if (pipeline !== deps.pipeline()) await routeAgain(change, deps);
   } catch (cause) {
     await deferFault(item, cause, deps);
   } finally {
@@ -99,14 +101,27 @@ async function apply(change: Change, { queue }: CategorizeDeps): Promise<void> {
   await (isUsual ? queue.passOn(copy) : queue.apply(change));
 }
 
+/** What found no route by a configuration of before was not there yet when the next one called for such mail (wake-waiting.ts). */
+async function routeAgain(
+  { update = [], insert = [] }: Change,
+  { queue, log }: CategorizeDeps,
+): Promise<void> {
+  const lost = [...update, ...insert].filter((item) => item.queue === "Unreachable");
+  if (lost.length === 0) return;
+  const ids = lost.map(({ message }) => message.id);
+  await queue.retry({ queue: "Unreachable", ids }, { resubmit: true }).catch((cause: unknown) => {
+    log.warn({ cause: String(cause) }, "unreachable mail not routed again, the next configuration will");
+  });
+}
+
 /** All work on the message itself, marked: a crash in here is the message's doing, one in the commit is not. */
 async function decide(
   item: QueueItem,
+  pipeline: Pipeline,
   deps: CategorizeDeps,
 ): Promise<{ plan: Plan; change: Change | undefined }> {
   const unmark = deps.queue.mark(item.message.id);
   try {
-    const pipeline = deps.pipeline();
     const mime = pipeline.rules.needsMime ? await summaryOf(item, pipeline, deps) : undefined;
     const plan = await planMessage(item, {
       pipeline,

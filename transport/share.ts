@@ -37,6 +37,7 @@ export async function openShare(options: ShareOptions, base: Base): Promise<Shar
   };
   const sessions = () => smtp.stats().byConnector;
   let inForce: Configuration | undefined;
+  queue.onRetry((nextHop) => delivery.reset(nextHop));
   return {
     async prepare(next): Promise<PreparedShare> {
       const pipeline = buildPipeline(next.snapshot, next.secrets, pipelineDeps, rooms.inForce());
@@ -48,7 +49,7 @@ export async function openShare(options: ShareOptions, base: Base): Promise<Shar
           inForce = next;
           rooms.swap(pipeline);
           prepared.take();
-          await wake(next, before, rooms, work);
+          await wake(next, before, rooms);
         },
         drop: prepared.drop,
       };
@@ -63,7 +64,7 @@ export async function openShare(options: ShareOptions, base: Base): Promise<Shar
       });
     },
     async setDraining(draining) {
-      setDraining(draining, { ...rooms, dispatcher: () => work.dispatcher });
+      setDraining(draining, rooms);
     },
     bindings: smtp.bindings,
     async look() {
@@ -102,10 +103,9 @@ interface Work {
 async function wake(
   next: Configuration,
   before: Configuration | undefined,
-  rooms: Rooms,
-  work: Work,
+  { queue, log }: Rooms,
 ): Promise<void> {
-  await wakeWaiting(next, before, { ...rooms, dispatcher: () => work.dispatcher }).catch((cause: unknown) => {
-    rooms.log.warn({ cause: String(cause) }, "waiting mail not woken, it is tried at its own time");
+  await wakeWaiting(next, before, queue).catch((cause: unknown) => {
+    log.warn({ cause: String(cause) }, "waiting mail not woken, it is tried at its own time");
   });
 }

@@ -2,23 +2,15 @@
 import { parseNextHopKey } from "../mail/next-hop.ts";
 import type { SendConnectorEntry } from "../snapshot/schema.ts";
 import type { Configuration } from "./configuration-source.ts";
-import type { Delivery } from "./delivery/mod.ts";
-import { type Dispatcher, leadsTo } from "./dispatch.ts";
+import { leadsTo } from "./dispatch.ts";
 import type { Queue } from "./queue/mod.ts";
-
-export interface WakeDeps {
-  readonly queue: Queue;
-  readonly delivery: Delivery;
-  dispatcher(): Dispatcher | undefined;
-}
 
 /** Unreachable mail is routed again; next hops whose connector or its Secrets changed are tried now. */
 export async function wakeWaiting(
   next: Configuration,
   before: Configuration | undefined,
-  deps: WakeDeps,
+  queue: Queue,
 ): Promise<void> {
-  const { queue, delivery } = deps;
   await queue.retry({ queue: "Unreachable" }, { resubmit: true });
   if (before === undefined) return;
   const changed = changedConnectors(before, next);
@@ -27,10 +19,8 @@ export async function wakeWaiting(
   for (const row of await queue.summary()) {
     const hop = parseNextHopKey(row.nextHop);
     if (row.queue !== "Delivery" || !changed.has(hop.connector)) continue;
-    delivery.reset(row.nextHop);
     const resubmit = !leadsTo(connectors.get(hop.connector), hop);
     await queue.retry({ queue: "Delivery", nextHop: row.nextHop }, { resubmit });
-    deps.dispatcher()?.wake(row.nextHop);
   }
 }
 

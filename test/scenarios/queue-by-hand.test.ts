@@ -82,6 +82,16 @@ describe("postroom queue", () => {
     await eventually(async () => (await rows("--messages")).length === 0);
   });
 
+  test("retries a next hop that was down, and rests, at once", async () => {
+    await sink.close();
+    const id = await sendAndDefer();
+    isDown = false;
+    sink = await startSink({ port: sink.port });
+    expect(await queue("retry", "--id", id)).toMatchObject({ code: 0, stdout: "1 message\n" });
+    // Less than it rests.
+    await sink.messagesReach(1, 30_000);
+  });
+
   test("removes without a word, or with a DSN, which the null sender never gets", async () => {
     const silent = await sendAndDefer("ann@contoso.example");
     const told = await sendAndDefer("bob@contoso.example");

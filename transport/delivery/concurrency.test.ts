@@ -104,9 +104,16 @@ describe("HopWindow", () => {
   test("reset ends the rest and forgets the failures", () => {
     const window = new HopWindow();
     window.failed(10, failed(5));
-    window.reset();
+    window.reset(11);
     expect(window.slots(11, 20)).toBe(5);
     expect(window.failed(20, failed(15))).toBe(20 + MINUTE);
+  });
+
+  test("what began before a reset and fails after it asks for no rest", () => {
+    const window = new HopWindow();
+    window.reset(11);
+    expect(window.failed(20, failed(10))).toBeUndefined();
+    expect(window.slots(20, 20)).toBe(5);
   });
 
   test("slots are never negative nor above the maximum, whatever happens", () => {

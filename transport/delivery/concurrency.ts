@@ -75,10 +75,11 @@ export class HopWindow {
     return this.#restUntil;
   }
 
-  reset(): void {
+  /** Whatever fails from now on and began before says nothing of the next hop as it is now. */
+  reset(now: number): void {
     this.#failures = 0;
     this.#restUntil = undefined;
-    this.#lastFailureAt = Number.NEGATIVE_INFINITY;
+    this.#lastFailureAt = now;
     this.#size = Math.max(this.#size, INITIAL);
   }
 }

@@ -119,7 +119,7 @@ class Deliverer implements Delivery {
   }
 
   reset(nextHopKey: string): void {
-    this.#hops.reset(nextHopKey);
+    this.#hops.reset(nextHopKey, this.#deps.clock.now());
   }
 
   stats() {

@@ -51,9 +51,9 @@ export class Hops {
     return this.#hops.get(key);
   }
 
-  reset(key: string): void {
+  reset(key: string, now: number): void {
     const hop = this.#hops.get(key);
-    hop?.window.reset();
+    hop?.window.reset(now);
     hop?.brokenTls.clear();
     hop?.unreachable.clear();
   }

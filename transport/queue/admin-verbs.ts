@@ -2,22 +2,27 @@
  * Administrator's verbs on an open queue: suspend, resume, retry, remove.
  *
  * Items are found by filter in the store and changed in chunks, so that mail goes on between them.
- * An item in hand is left to its holder: suspending it takes effect when the holder is done, the rest skips it.
+ * An item in hand is left to its holder: what is asked of it takes effect when the holder is done (meanwhile.ts); only
+ * remove skips it.
  *
  * @module
  */
-import type { Amendment, Change, ItemPlace, QueueFilter, QueueItem, QueueStore } from "./store.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Fence } from "./fence.ts";
+import type { Asked, Meanwhile } from "./meanwhile.ts";
+import type { Change, ItemPlace, QueueFilter, QueueItem, QueueStore } from "./store.ts";
+import type { Taking } from "./taking.ts";
 
 /** What the verbs need of the queue. */
 export interface AdminScope {
   readonly store: QueueStore;
-  readonly suspendLater: Set<string>;
+  readonly meanwhile: Meanwhile;
   readonly onRemove: ((items: readonly QueueItem[], withDsn: boolean) => Promise<void>) | undefined;
-  now(): number;
+  readonly clock: Pick<Clock, "now">;
+  readonly taking: Pick<Taking, "leased" | "lease">;
+  readonly fence: Pick<Fence, "isChanging" | "quiet">;
   apply(change: Change): Promise<void>;
   release(ids: readonly string[]): void;
-  isInHand(id: string): boolean;
-  lease(item: QueueItem): void;
 }
 
 /** Each resolves to the number of messages touched. */
@@ -28,29 +33,45 @@ export interface AdminVerbs {
   remove(filter: QueueFilter, options: { readonly withDsn: boolean }): Promise<number>;
 }
 
+export interface RetryNews {
+  /** Hears of each next hop whose messages retry() is about to make due. */
+  onRetry(listener: (nextHop: string) => void): void;
+}
+
 const CHUNK = 500;
 const REMOVE_CHUNK = 50;
 
-export function adminVerbs(scope: AdminScope): AdminVerbs {
+export function adminVerbs(scope: AdminScope): AdminVerbs & RetryNews {
+  const { meanwhile } = scope;
+  const listeners: ((nextHop: string) => void)[] = [];
   return {
-    async suspend(filter) {
-      const places = (await scope.store.select(filter)).filter(({ status }) => status !== "Suspended");
-      const inHand = places.filter(({ id }) => scope.isInHand(id));
-      for (const { id } of inHand) scope.suspendLater.add(id);
-      return inHand.length + (await amendAll(scope, places, ({ id }) => ({ id, status: "Suspended" })));
-    },
-    async resume(filter) {
-      const places = await scope.store.select(filter);
-      const spared = places.filter(({ id }) => scope.suspendLater.delete(id));
-      const held = places.filter((place) => place.status === "Suspended" && !isHeldBack(place));
-      const amendment = ({ id }: ItemPlace) => ({ id, status: "Ready", dueAt: scope.now() }) as const;
-      return spared.length + (await amendAll(scope, held, amendment));
-    },
-    async retry(filter, { resubmit }) {
-      const places = (await scope.store.select(filter)).filter(
-        (place) => place.status !== "Suspended" || (resubmit && isHeldBack(place)),
-      );
-      return await amendAll(scope, places, ({ id }) => retried(id, scope.now(), resubmit));
+    suspend: (filter) =>
+      changeAll(scope, filter, {
+        isMeant: ({ status }) => status !== "Suspended",
+        asked: () => ({ status: "Suspended" }),
+        inHand: ({ id }) => meanwhile.suspended.add(id).has(id),
+      }),
+    resume: (filter) =>
+      changeAll(scope, filter, {
+        isMeant: (place) =>
+          meanwhile.suspended.has(place.id) || (place.status === "Suspended" && !isHeldBack(place)),
+        asked: () => ({ status: "Ready", dueAt: scope.clock.now() }),
+        inHand: ({ id }) => meanwhile.suspended.delete(id),
+      }),
+    retry(filter, { resubmit }) {
+      const asked = () => retried(scope.clock.now(), resubmit);
+      return changeAll(scope, filter, {
+        isMeant(place) {
+          const isSuspended = place.status === "Suspended" || meanwhile.suspended.has(place.id);
+          return !isSuspended || (resubmit && isHeldBack(place));
+        },
+        begin(places) {
+          const hops = places.flatMap(({ queue, nextHop }) => (queue === "Delivery" ? [nextHop] : []));
+          for (const nextHop of new Set(hops)) for (const listener of listeners) listener(nextHop);
+        },
+        asked,
+        inHand: ({ id }) => meanwhile.retried.set(id, asked()).has(id),
+      });
     },
     async remove(filter, { withDsn }) {
       if (withDsn && scope.onRemove === undefined) {
@@ -63,6 +84,7 @@ export function adminVerbs(scope: AdminScope): AdminVerbs {
       }
       return removed;
     },
+    onRetry: (listener) => void listeners.push(listener),
   };
 }
 
@@ -71,23 +93,43 @@ function isHeldBack({ queue }: ItemPlace): boolean {
   return queue === "Poison" || queue === "Quarantine";
 }
 
-function retried(id: string, now: number, resubmit: boolean): Amendment {
-  if (!resubmit) return { id, status: "Ready", dueAt: now };
-  return { id, queue: "Submission", status: "Ready", dueAt: now, attempts: 0, crashes: 0 };
+function retried(now: number, resubmit: boolean): Asked {
+  if (!resubmit) return { status: "Ready", dueAt: now };
+  return { queue: "Submission", status: "Ready", dueAt: now, attempts: 0, crashes: 0 };
 }
 
-async function amendAll(
-  scope: AdminScope,
-  places: readonly ItemPlace[],
-  amendment: (place: ItemPlace) => Amendment,
-): Promise<number> {
+interface Verb {
+  isMeant(place: ItemPlace): boolean;
+  /** Before anything is changed. */
+  begin?(places: readonly ItemPlace[]): void;
+  asked(place: ItemPlace): Asked;
+  /** Takes note of what is asked, for when the holder is done. False: there is nothing to be done. */
+  inHand(place: ItemPlace): boolean;
+}
+
+/** What is being changed is looked at again when that is over: it may have left. */
+async function changeAll(scope: AdminScope, filter: QueueFilter, verb: Verb): Promise<number> {
+  const places = (await scope.store.select(filter)).filter((place) => verb.isMeant(place));
+  verb.begin?.(places);
+  const changing: string[] = [];
   let count = 0;
   for (let at = 0; at < places.length; at += CHUNK) {
-    const free = places.slice(at, at + CHUNK).filter(({ id }) => !scope.isInHand(id));
-    await scope.apply({ amend: free.map(amendment) });
+    const free: ItemPlace[] = [];
+    for (const place of places.slice(at, at + CHUNK)) {
+      if (scope.fence.isChanging(place.id)) changing.push(place.id);
+      else if (scope.taking.leased(place.id) === undefined) free.push(place);
+      else if (verb.inHand(place)) count += 1;
+    }
+    await scope.apply({ amend: free.map((place) => ({ id: place.id, ...verb.asked(place) })) });
     count += free.length;
   }
-  return count;
+  if (changing.length === 0) return count;
+  await scope.fence.quiet(changing);
+  return count + (await changeAll(scope, { ...filter, ids: changing }, verb));
+}
+
+function isTaken(scope: AdminScope, id: string): boolean {
+  return scope.taking.leased(id) !== undefined || scope.fence.isChanging(id);
 }
 
 async function removeChunk(
@@ -98,11 +140,11 @@ async function removeChunk(
   const items: QueueItem[] = [];
   const unreadable: string[] = [];
   for (const { id } of places) {
-    if (scope.isInHand(id)) continue;
+    if (isTaken(scope, id)) continue;
     try {
       const item = await scope.store.get(id);
-      if (item === undefined || scope.isInHand(id)) continue;
-      scope.lease(item);
+      if (item === undefined || isTaken(scope, id)) continue;
+      scope.taking.lease(item);
       items.push(item);
     } catch {
       unreadable.push(id); // A damaged row: nobody can be told, but it can be removed.

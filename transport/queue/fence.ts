@@ -12,6 +12,7 @@ import type { Change } from "./store.ts";
 export class Fence {
   readonly #changing = new SteadyMap<number>();
   readonly #reads = new Set<Set<string>>();
+  #whenNextEnds: (() => void)[] = [];
 
   /** A change of these items begins. */
   begin(ids: readonly string[]): void {
@@ -27,6 +28,16 @@ export class Fence {
       else this.#changing.set(id, left);
     }
     this.touch(ids);
+    if (this.#whenNextEnds.length === 0) return;
+    const waiting = this.#whenNextEnds;
+    this.#whenNextEnds = [];
+    for (const look of waiting) look();
+  }
+
+  /** Resolves when none of these is being changed. */
+  async quiet(ids: readonly string[]): Promise<void> {
+    while (ids.some((id) => this.#changing.has(id)))
+      await new Promise<void>((resolve) => this.#whenNextEnds.push(resolve));
   }
 
   /** Whatever a read under way says of these items is out of date. */

@@ -9,7 +9,7 @@
  */
 import { SteadySet } from "../../lib/steady-map.ts";
 import type { Body } from "../../mail/message.ts";
-import { type AdminVerbs, adminVerbs } from "./admin-verbs.ts";
+import { type AdminVerbs, adminVerbs, type RetryNews } from "./admin-verbs.ts";
 import type { Bodies, DamagedBodyError } from "./bodies.ts";
 import { type DiskUsage, watchDiskUsage } from "./disk-usage.ts";
 import { Fence, idsOf } from "./fence.ts";
@@ -21,7 +21,7 @@ import { Postponed } from "./postponed.ts";
 import type { QueueOptions } from "./queue.ts";
 import { readAfter } from "./read-after.ts";
 import { Releases } from "./releases.ts";
-import { poison, type SetAsideParts, suspendNow } from "./set-aside.ts";
+import { amendNow, poison, type SetAsideParts } from "./set-aside.ts";
 import { isSameFile, withSoundBodies } from "./sound-bodies.ts";
 import type {
   ApplyOptions,
@@ -53,7 +53,7 @@ export class QueueRoom implements Queue {
   readonly #postponed: Postponed;
   readonly #late: LateBodies;
   readonly #releases: Releases;
-  readonly #verbs: AdminVerbs;
+  readonly #verbs: AdminVerbs & RetryNews;
   readonly #aside: SetAsideParts;
   readonly #submission = new SteadySet();
   readonly #meanwhile = new Meanwhile();
@@ -77,17 +77,14 @@ export class QueueRoom implements Queue {
     this.#taking = new Taking({ store, fence: this.#fence, postponed, clock, log, memoryBound });
     this.#releases = new Releases({
       ...{ taking: this.#taking, meanwhile: this.#meanwhile, clock, closed: this.#stopped.signal },
-      suspend: (item) => void suspendNow(item, this.#aside),
+      amend: (amendment) => void amendNow(amendment, this.#aside),
     });
     const apply = (change: Change) => this.apply(change);
     const release = (ids: readonly string[]) => this.release(ids);
     this.#aside = { log, apply, release, taking: this.#taking };
     this.#verbs = adminVerbs({
-      ...{ store: this.store, now: () => clock.now(), apply, release },
-      isInHand: (id) => this.#taking.leased(id) !== undefined || this.#fence.isChanging(id),
-      lease: (item) => this.#taking.lease(item),
-      suspendLater: this.#meanwhile.suspended,
-      onRemove: options.onRemove,
+      ...{ store: this.store, clock, apply, release, onRemove: options.onRemove },
+      ...{ taking: this.#taking, fence: this.#fence, meanwhile: this.#meanwhile },
     });
   }
 
@@ -173,6 +170,10 @@ export class QueueRoom implements Queue {
 
   onDue(listener: DueListener): void {
     this.#taking.onDue(listener);
+  }
+
+  onRetry(listener: (nextHop: string) => void): void {
+    this.#verbs.onRetry(listener);
   }
 
   mark(id: string): () => void {
@@ -280,7 +281,7 @@ export class QueueRoom implements Queue {
   #leave(id: string): void {
     this.#submission.delete(id);
     this.#taking.endLease(id);
-    this.#meanwhile.suspended.delete(id);
+    this.#meanwhile.forget(id);
     this.#releases.noteSettled(id);
   }
 

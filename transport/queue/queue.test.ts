@@ -607,6 +607,68 @@ describe("administrator's verbs", () => {
     expect(idsOf(await queue.take(...delivery("a.example")))).toEqual(["a"]);
   });
 
+  test.each([
+    { resubmit: false, want: { queue: "Delivery", status: "Ready", attempts: 1 } },
+    { resubmit: true, want: { queue: "Submission", status: "Ready", attempts: 0, nextHop: undefined } },
+  ])(
+    "retry of what is in hand takes effect when its attempt fails: $want.queue",
+    async ({ resubmit, want }) => {
+      const later = { status: "Retry", dueAt: T0 + 99_999, attempts: 1 } as const;
+      await queue.apply({
+        insert: [queueItem({ id: "a", to: "a.example" }), queueItem({ id: "b", to: "a.example" })],
+      });
+      const [a, b] = await queue.take(...delivery("a.example"));
+      expect(await queue.retry({ queue: "Delivery" }, { resubmit })).toBe(2);
+      await queue.apply({ update: [{ ...a!, ...later }] });
+      expect(await queue.store.get("a")).toMatchObject({ ...want, dueAt: T0 });
+      queue.release([b!.message.id]);
+      await eventually(async () => (await queue.store.get("b"))?.queue === want.queue);
+      const taken = await (resubmit ? queue.take(...submission()) : queue.take(...delivery("a.example")));
+      expect(idsOf(taken)).toContain("a");
+      // Once: an attempt that began after it waits as any other.
+      await queue.apply({ update: taken.map((item) => ({ ...item, ...later })) });
+      expect((await queue.store.get("a"))?.dueAt).toBe(later.dueAt);
+    },
+  );
+
+  test.each([
+    {
+      verb: "retry",
+      ask: () => queue.retry({ ids: ["a"] }, { resubmit: false }),
+      want: { status: "Ready", dueAt: T0 },
+    },
+    { verb: "suspend", ask: () => queue.suspend({ ids: ["a"] }), want: { status: "Suspended" } },
+  ])("$verb of what is being written takes effect when it is written", async ({ ask, want }) => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore });
+    await queue.apply({ insert: [queueItem({ id: "a", to: "a.example" })] });
+    const [a] = await queue.take(...delivery("a.example"));
+    let open = () => {};
+    odd.applyGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const written = queue.apply({ update: [{ ...a!, status: "Retry", dueAt: T0 + 99_999 }] });
+    const asked = ask();
+    await new Promise(setImmediate);
+    open();
+    expect(await asked).toBe(1);
+    await written;
+    expect(await queue.store.get("a")).toMatchObject(want);
+  });
+
+  test("retry tells of each next hop before its messages are due", async () => {
+    const told: string[] = [];
+    queue.onRetry((nextHop) => told.push(`retry ${nextHop}`));
+    const later = { status: "Retry", dueAt: T0 + 99_999, to: "a.example" } as const;
+    await queue.apply({
+      insert: [queueItem({ id: "a", ...later }), queueItem({ id: "b", ...later }), queueItem()],
+    });
+    queue.onDue((kind, nextHop) => kind === "Delivery" && told.push(`due ${nextHop}`));
+    await queue.retry({}, { resubmit: false });
+    await eventually(() => told.length > 1);
+    expect(told).toEqual([`retry ${hop("a.example")}`, `due ${hop("a.example")}`]);
+  });
+
   test("remove leaves what is in hand, and asks onRemove for the rest", async () => {
     const removed: unknown[] = [];
     await reopen({

@@ -2,13 +2,13 @@
  * Releases: leases given back without a change, at once or after a pause.
  *
  * The pause is for what its holder failed to settle: the disk is full, say, and handed out at once a delivered message
- * would be sent again and again. Whom an administrator suspended meanwhile is not offered again.
+ * would be sent again and again. What was suspended or is to be tried at once meanwhile is changed before it is offered.
  *
  * @module
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { Meanwhile } from "./meanwhile.ts";
-import type { QueueItem } from "./store.ts";
+import type { Amendment } from "./store.ts";
 import type { Taking } from "./taking.ts";
 
 export interface ReleaseParts {
@@ -17,7 +17,7 @@ export interface ReleaseParts {
   readonly clock: Clock;
   /** The queue is closed: leases end with the process. */
   readonly closed: AbortSignal;
-  suspend(item: QueueItem): void;
+  amend(amendment: Amendment): void;
 }
 
 const PAUSE_MS = 30_000;
@@ -53,11 +53,13 @@ export class Releases {
   }
 
   #releaseNow(id: string): void {
-    const { taking, meanwhile, suspend } = this.#parts;
+    const { taking, meanwhile, amend } = this.#parts;
     const item = taking.endLease(id);
     if (item === undefined) return;
-    if (meanwhile.suspended.delete(id)) suspend(item);
-    else taking.offer(item);
+    const asked = meanwhile.askedOf(id);
+    meanwhile.forget(id);
+    if (asked === undefined) taking.offer(item);
+    else amend({ id, ...asked });
   }
 
   async #releaseAfterPause(id: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** Set aside: changes that the queue makes of itself to an item that must not be handed out. None of these rejects. */
 import type { DamagedBodyError } from "./bodies.ts";
 import type { QueueLog } from "./queue.ts";
-import type { Change, QueueItem } from "./store.ts";
+import type { Amendment, Change, QueueItem } from "./store.ts";
 import type { Taking } from "./taking.ts";
 
 export interface SetAsideParts {
@@ -11,12 +11,12 @@ export interface SetAsideParts {
   readonly taking: Pick<Taking, "dueInStore">;
 }
 
-/** An administrator suspended it while it was in hand. */
-export async function suspendNow({ message: { id } }: QueueItem, { apply, log }: SetAsideParts) {
+/** What was asked of it while it was in hand. */
+export async function amendNow(amendment: Amendment, { apply, log }: SetAsideParts) {
   try {
-    await apply({ amend: [{ id, status: "Suspended" }] });
+    await apply({ amend: [amendment] });
   } catch (error) {
-    log.error({ messageId: id, err: error }, "message could not be suspended");
+    log.error({ messageId: amendment.id, err: error }, "message could not be suspended or made due");
   }
 }
 
