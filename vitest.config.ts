@@ -1,6 +1,13 @@
 import { defineConfig } from "vitest/config";
 
-const shared = { pool: "forks", hookTimeout: 60_000, env: { NODE_NO_WARNINGS: "1" } } as const;
+/** Bounds for what hangs, far from what a slow machine needs: a test waits for a condition, and no longer than it takes. */
+const shared = {
+  pool: "forks",
+  testTimeout: 180_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 60_000 } },
+  env: { NODE_NO_WARNINGS: "1" },
+} as const;
 
 export default defineConfig({
   test: {
@@ -11,7 +18,6 @@ export default defineConfig({
           name: "process",
           include: ["**/*.test.ts"],
           exclude: ["node_modules/**", "test/api/**", "test/chart/**", "test/cluster/**"],
-          testTimeout: 30_000,
         },
       },
       {
@@ -23,8 +29,6 @@ export default defineConfig({
           globalSetup: ["test/api/global-setup.ts"],
           fileParallelism: false,
           sequence: { groupOrder: 1 },
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
         },
       },
       {
@@ -35,8 +39,6 @@ export default defineConfig({
           globalSetup: ["test/api/global-setup.ts", "test/chart/global-setup.ts"],
           fileParallelism: false,
           sequence: { groupOrder: 2 },
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
         },
       },
     ],

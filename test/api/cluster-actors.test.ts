@@ -111,7 +111,7 @@ describe.skipIf(kubeAssets() === undefined)("a played cluster", () => {
     const template = { metadata: { annotations: { version: "2" } } };
     await server.admin("PATCH", `${sets}/hub`, { body: { spec: { template } } });
     const rolled = { updatedReplicas: 3, readyReplicas: 3, observedGeneration: 3 };
-    await expect.poll(setStatus, { timeout: 20_000 }).toMatchObject(rolled);
+    await expect.poll(setStatus).toMatchObject(rolled);
     expect(cluster.rolls).toBe(3);
   });
 

@@ -3,12 +3,13 @@ import { isDeepStrictEqual } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RESOURCES, resourcePath } from "../../lib/kube/paths.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { collectGarbage } from "../helpers/garbage.ts";
 import { kubeAssets } from "../helpers/kube-assets.ts";
 import { type Postroom, startPostroom } from "../helpers/postroom-cluster.ts";
 import { type Sink, startSink } from "../helpers/sink.ts";
 
-const PORT = 2525;
+const PORT = await freePort();
 
 describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes", () => {
   let mail: Postroom;
@@ -51,7 +52,7 @@ describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes",
   }
 
   const arrived = (subject: string) =>
-    eventually(() => sink.messages.some(({ content }) => content.toString().includes(subject)), 30_000);
+    eventually(() => sink.messages.some(({ content }) => content.toString().includes(subject)));
 
   async function drains(pod: string): Promise<void> {
     const { message } = await mail.condition("MailTransport", "hub", { type: "Draining", status: "True" });
@@ -122,7 +123,7 @@ describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes",
     await eventually(async () => {
       await collectGarbage(mail.server, mail.namespace);
       return (await mail.conditionNow("MailTransport", "hub", "Ready"))?.status === "True";
-    }, 40_000);
+    });
     const { uid } = (await mail.get("MailTransport", "hub")).metadata;
     const head = await mail.get("TransportSnapshot", "hub");
     expect(head.metadata.ownerReferences[0].uid).toBe(uid);
@@ -210,7 +211,7 @@ describe.skipIf(kubeAssets() === undefined)("a transport that shrinks and goes",
     await eventually(async () => {
       for (const type of types) await mail.server.admin("DELETE", resourcePath(type, { namespace: other }));
       return (await mail.find("MailTransport", "hub", other)) === undefined;
-    }, 30_000);
+    });
     const complaints = mail.operator.process.lines.map((line) => JSON.stringify(line));
     expect(complaints.filter((line) => line.includes("being terminated"))).toEqual([]);
     await mail.apply("AcceptedDomain", "contoso", { domains: ["contoso.example", "still.example"] });

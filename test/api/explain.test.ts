@@ -185,7 +185,7 @@ describe.skipIf(kubeAssets() === undefined)("postroom explain at a real API serv
       operator = await startOperator({ server, account: await installOperatorAccess(server) });
       const words = ["--transport", "mail/edge", ...message("ann@sales.example")];
       const head = "/apis/postroom.dev/v1alpha1/namespaces/mail/transportsnapshots/edge";
-      await eventually(() => server.admin("GET", head), 60_000);
+      await eventually(() => server.admin("GET", head));
       expect((await explain(...words)).stderr).toBe("");
       await operator.process.kill("SIGKILL");
       const domains = ["sales.example", "sales.test"];

@@ -76,7 +76,7 @@ describe.skipIf(kubeAssets() === undefined)("two operators of one account", () =
     await leader.process.kill("SIGKILL");
     await change("after");
     await mail.remove("AcceptedDomain", "before");
-    await eventually(() => isInForce(flow, "after"), 20_000);
+    await eventually(() => isInForce(flow, "after"));
     await mail.converged();
     expect(await mail.rcpt("hub-0", "bob@before.example")).toMatch(/^550 /);
     expect(await flow.end()).toMatchObject({ refused: [], lost: 0, twice: 0 });
@@ -90,7 +90,7 @@ describe.skipIf(kubeAssets() === undefined)("two operators of one account", () =
     standby = await start();
     process.kill(leader.process.pid, "SIGSTOP");
     await change("hung");
-    await eventually(() => standby.metric(LEADING), 20_000);
+    await eventually(() => standby.metric(LEADING));
     await mail.converged();
     const before = writesOf(leader);
     process.kill(leader.process.pid, "SIGCONT");
@@ -105,7 +105,7 @@ describe.skipIf(kubeAssets() === undefined)("two operators of one account", () =
     const before = await mail.versions();
     const began = performance.now();
     const ended = leader.process.kill("SIGTERM");
-    await eventually(() => standby.metric(LEADING), 20_000);
+    await eventually(() => standby.metric(LEADING));
     // Well before the lease would have run out.
     expect(performance.now() - began).toBeLessThan(4000);
     expect(await ended).toBe(0);

@@ -13,13 +13,14 @@ import { applyManifests } from "../helpers/applied-manifests.ts";
 import { testCertificate } from "../helpers/certificate.ts";
 import { type PlayedCluster, playCluster } from "../helpers/cluster-actors.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { installOperatorAccess, type OperatorAccount } from "../helpers/install.ts";
 import { kubeAssets } from "../helpers/kube-assets.ts";
 import { type OperatorProcess, startOperator } from "../helpers/operator-process.ts";
 import { transportCommand } from "../helpers/pod-runner.ts";
 import { openDialogue } from "../helpers/smtp-dialogue.ts";
 
-const PORT = 2525;
+const PORT = await freePort();
 const CORE = "/api/v1/namespaces";
 const OURS = "/apis/postroom.dev/v1alpha1/namespaces/mail";
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
@@ -385,16 +386,16 @@ describe.skipIf(kubeAssets() === undefined)("in a played cluster", () => {
       await eventually(async () => {
         const { status } = await server.admin("GET", `${OURS}/receiveconnectors/internet`);
         return status.conditions.some(({ reason }: { reason: string }) => reason === "InvalidCertificate");
-      }, 30_000);
+      });
       // The users went their way to the pods, the certificate did not.
-      await eventually(() => server.admin("GET", `${CORE}/mail/secrets/hub-keys-2`), 30_000);
+      await eventually(() => server.admin("GET", `${CORE}/mail/secrets/hub-keys-2`));
       await eventually(async () => {
         const { spec } = await server.admin("GET", `${OURS}/transportsnapshots/hub`);
         const { status } = await server.admin("GET", `${OURS}/transportpods/hub-1`);
         return (
           spec.current.keys.secret === "hub-keys-2" && status.snapshot.revision === spec.current.revision
         );
-      }, 30_000);
+      });
     });
 
     test.each([0, 1, 2])("would be found in base64, %d octets behind others", (offset) => {

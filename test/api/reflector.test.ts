@@ -87,7 +87,7 @@ describe.skipIf(kubeAssets() === undefined)("a reflector before a real API serve
     await server.forgetHistory();
     await remove("b");
     await create("g");
-    await eventually(() => told.length === 2, 40_000);
+    await eventually(() => told.length === 2);
     expect(told.toSorted()).toEqual(["b=gone", "g=g"]);
   });
 
@@ -116,7 +116,7 @@ describe.skipIf(kubeAssets() === undefined)("a reflector before a real API serve
     const before = lists();
     await fail();
     await create("h");
-    await eventually(() => told.includes("h=h"), 40_000);
+    await eventually(() => told.includes("h=h"));
     const names = (await server.admin("GET", path())) as { items: { metadata: { name: string } }[] };
     expect([...reflector.items()].toSorted()).toEqual(names.items.map(({ metadata }) => metadata.name));
     expect(told.length).toBe(new Set(told).size);
@@ -129,9 +129,9 @@ describe.skipIf(kubeAssets() === undefined)("a reflector before a real API serve
     );
     proxy.line.reset();
     await create("i");
-    await eventually(() => told.includes("i=i"), 40_000);
+    await eventually(() => told.includes("i=i"));
     for (const rule of rules) rule.end();
     await remove("i");
-    await eventually(() => told.includes("i=gone"), 40_000);
+    await eventually(() => told.includes("i=gone"));
   });
 });

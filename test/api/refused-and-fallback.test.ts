@@ -4,11 +4,12 @@ import { createServer, type Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { testCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { kubeAssets } from "../helpers/kube-assets.ts";
 import { type Postroom, startPostroom } from "../helpers/postroom-cluster.ts";
 import { type Sink, startSink } from "../helpers/sink.ts";
 
-const PORT = 2525;
+const PORT = await freePort();
 const [OLD, TAKEN, FREE] = [3001, 3002, 3003];
 const PODS = ["hub-0", "hub-1"];
 const EVERYBODY = { remoteIPRanges: ["0.0.0.0/0"] };

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RESOURCES, resourcePath } from "../../lib/kube/paths.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { kubeAssets } from "../helpers/kube-assets.ts";
 import { type Postroom, startPostroom } from "../helpers/postroom-cluster.ts";
 import { type Sink, startSink } from "../helpers/sink.ts";
 
-const PORT = 2525;
+const PORT = await freePort();
 const RULES = 10_000;
 const DOMAIN_OBJECTS = 100;
 const DOMAINS_EACH = 1000;

@@ -115,6 +115,6 @@ describe.skipIf(kubeAssets() === undefined)("a transport pod at a real API serve
     await server.stopServer();
     await (await start()).started;
     await server.startAgain();
-    await eventually(async () => (await podObject()).status.source === "Disk", 40_000);
+    await eventually(async () => (await podObject()).status.source === "Disk");
   });
 });

@@ -288,7 +288,7 @@ describe.skipIf(kubeAssets() === undefined)("check and operator say the same of"
       const isRefused = conditions.some(({ type, status: is }) => type === "Accepted" && is === "False");
       const isJudged = isRefused || !conditions.some(({ reason }) => reason === "Pending");
       return status?.observedGeneration === seen.generation && isJudged ? conditions : undefined;
-    }, 40_000);
+    });
   }
 
   test.each(rows)("$name", async ({ name, says }) => {

@@ -110,7 +110,7 @@ describe.skipIf(!isReady).each([
       const programmed = status.conditions?.find(({ type }: { type: string }) => type === "Programmed");
       // Nobody plays the pods here.
       return programmed?.reason === "NoPods";
-    }, 30_000);
+    });
     const { spec: wanted } = await get("/apis/apps/v1/namespaces/mail/statefulsets/hub");
     expect(wanted.template.spec.containers[0].image).toBe(spec.template.spec.containers[0].image);
     await eventually(() =>
@@ -146,7 +146,7 @@ describe.skipIf(!isReady).each([
       const { status } = await get(`${MAIL}/namespaces/mail/receiveconnectors/edge`);
       const accepted = status.conditions?.find(({ type }: { type: string }) => type === "Accepted");
       return accepted?.status === "True" && status.transports.includes("mail/edge");
-    }, 30_000);
+    });
   });
 
   test("helm upgrade changes the operator and no pod of a transport", async () => {

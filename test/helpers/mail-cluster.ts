@@ -13,13 +13,15 @@ import { type ApiServer, type ApiServerOptions, installCrds, startApiServer } fr
 import { type PlayedCluster, playCluster } from "./cluster-actors.ts";
 import { eventually } from "./eventually.ts";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
+import { freePort } from "./free-port.ts";
 import { installOperatorAccess, type OperatorAccount } from "./install.ts";
 import { type MailFlow, startMailFlow } from "./mail-flow.ts";
 import { type Sink, startSink } from "./sink.ts";
 import { openDialogue } from "./smtp-dialogue.ts";
 import { unless, versionOf } from "./stateful-sets.ts";
 
-export const PORT = 2525;
+/** Of every pod, at its own address. */
+export const PORT = await freePort();
 /** So that a fault of seconds costs the leader nothing. */
 export const PATIENT_LEASE = [
   ...["--lease-duration", "60"],

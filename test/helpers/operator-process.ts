@@ -70,7 +70,7 @@ export async function startOperator(options: OperatorProcessOptions): Promise<Op
   await eventually(async () => {
     if (child.hasEnded) return true;
     return (await fetch(`${url}/healthz`)).ok;
-  }, 30_000);
+  });
   if (child.hasEnded) throw new Error(`postroom operator has ended:\n${child.tail()}`);
   return {
     process: child,

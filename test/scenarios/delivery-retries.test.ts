@@ -79,10 +79,10 @@ describe("a next hop", () => {
     const [report = ""] = await eventually(async () => {
       const found = await t.dropped("outside");
       return found.length > 0 ? found : undefined;
-    }, 40_000);
+    });
     expect(report).toMatch(/Action: failed/i);
     expect(s.messages.length).toBe(0);
-  }, 60_000);
+  });
 
   test("reached by LMTP that delivers brings a success DSN to who asked for it", async () => {
     const { sink: s, transport: t } = await startWith({ lmtp: true }, { protocol: "LMTP" });

@@ -46,12 +46,12 @@ const reports = (t: TestTransport, count = 1) =>
   eventually(async () => {
     const found = await t.dropped("outside");
     return found.length >= count ? found : undefined;
-  }, 25_000);
+  });
 const tracked = (t: TestTransport, event: string, count = 1) =>
   eventually(async () => {
     const found = (await t.events()).filter((line) => line.event === event);
     return found.length >= count ? found : undefined;
-  }, 25_000);
+  });
 
 describe("retries", () => {
   test("come after the intervals in their order, of which the last repeats", async () => {
@@ -77,7 +77,7 @@ describe("a delay", () => {
     const all = await reports(t, 3);
     expect(all.filter((report) => report.includes("Action: delayed"))).toHaveLength(1);
     expect(all.filter((report) => report.includes("Action: failed"))).toHaveLength(2);
-  }, 40_000);
+  });
 
   test("of 0s means that nobody is told", async () => {
     const t = await start("{retryIntervals: [200ms], messageExpiration: 6s, delayNotification: 0s}");
@@ -85,7 +85,7 @@ describe("a delay", () => {
     const [first = ""] = await reports(t);
     expect(first).toContain("Action: failed");
     expect(await tracked(t, "DSN")).toMatchObject([{ kind: "failed" }]);
-  }, 40_000);
+  });
 });
 
 describe("expiry", () => {
@@ -106,5 +106,5 @@ describe("expiry", () => {
     expect(await t.dropped("outside")).toHaveLength(2);
     const left = await postroom("queue", "list", "--messages", "--state", t.state, "-o", "json");
     expect(JSON.parse(left.stdout)).toEqual([]);
-  }, 40_000);
+  });
 });
