@@ -107,15 +107,22 @@ interface Verb {
   inHand(place: ItemPlace): boolean;
 }
 
-/** What is being changed is looked at again when that is over: it may have left. */
+/**
+ * What is being changed is looked at again when that is over: it may have left. So is each chunk but the first: while
+ * those before it were written, somebody may have suspended its messages, or set them aside.
+ */
 async function changeAll(scope: AdminScope, filter: QueueFilter, verb: Verb): Promise<number> {
-  const places = (await scope.store.select(filter)).filter((place) => verb.isMeant(place));
+  const meant = async (of: QueueFilter) =>
+    (await scope.store.select(of)).filter((place) => verb.isMeant(place));
+  const places = await meant(filter);
   verb.begin?.(places);
   const changing: string[] = [];
   let count = 0;
   for (let at = 0; at < places.length; at += CHUNK) {
+    const chunk = places.slice(at, at + CHUNK);
+    const now = at === 0 ? chunk : await meant({ ...filter, ids: chunk.map(({ id }) => id) });
     const free: ItemPlace[] = [];
-    for (const place of places.slice(at, at + CHUNK)) {
+    for (const place of now) {
       if (scope.fence.isChanging(place.id)) changing.push(place.id);
       else if (scope.taking.leased(place.id) === undefined) free.push(place);
       else if (verb.inHand(place)) count += 1;

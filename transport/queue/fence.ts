@@ -34,10 +34,11 @@ export class Fence {
     for (const look of waiting) look();
   }
 
-  /** Resolves when none of these is being changed. */
+  /** Resolves when the changes of these that are under way are over; others may have begun since. */
   async quiet(ids: readonly string[]): Promise<void> {
-    while (ids.some((id) => this.#changing.has(id)))
-      await new Promise<void>((resolve) => this.#whenNextEnds.push(resolve));
+    for (const id of ids) {
+      while (this.#changing.has(id)) await new Promise<void>((resolve) => this.#whenNextEnds.push(resolve));
+    }
   }
 
   /** Whatever a read under way says of these items is out of date. */

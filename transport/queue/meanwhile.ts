@@ -25,9 +25,11 @@ export class Meanwhile {
       return { ...item, queue: "Poison", nextHop: undefined, status: "Suspended", lastError };
     }
     if (this.suspended.has(id)) return { ...item, status: "Suspended" };
-    const waits = item.status === "Retry" || item.queue === "Unreachable";
-    const retried = waits ? this.retried.get(id) : undefined;
+    const retried = this.retried.get(id);
     if (retried === undefined) return item;
+    // What found no route is not due by a time: only routing it again helps.
+    const waits = item.queue === "Unreachable" ? retried.queue !== undefined : item.status === "Retry";
+    if (!waits) return item;
     const nextHop = retried.queue === undefined ? item.nextHop : undefined;
     return { ...item, ...retried, nextHop };
   }

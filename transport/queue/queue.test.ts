@@ -656,6 +656,37 @@ describe("administrator's verbs", () => {
     expect(await queue.store.get("a")).toMatchObject(want);
   });
 
+  test("retry of many leaves alone what is suspended before its turn comes", async () => {
+    const { odd, openStore } = oddStore();
+    await reopen({ openStore });
+    const later = { status: "Retry", dueAt: T0 + 99_999, to: "a.example" } as const;
+    const ids = Array.from({ length: 501 }, (_, index) => String(1000 + index));
+    await queue.apply({ insert: ids.map((id) => queueItem({ id, ...later })) });
+    let open = () => {};
+    odd.applyGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const retried = queue.retry({ queue: "Delivery" }, { resubmit: false });
+    await new Promise(setImmediate);
+    odd.applyGate = Promise.resolve();
+    expect(await queue.suspend({ ids: ["1500"] })).toBe(1);
+    open();
+    expect(await retried).toBe(500);
+    expect(await queue.store.get("1499")).toMatchObject({ status: "Ready", dueAt: T0 });
+    expect(await queue.store.get("1500")).toMatchObject({ status: "Suspended" });
+  });
+
+  test("retry of what is in hand and then finds no route makes it due only where it is routed again", async () => {
+    await queue.apply({ insert: [queueItem({ id: "a" }), queueItem({ id: "b" })] });
+    const taken = await queue.take(...submission());
+    await queue.retry({ ids: ["a"] }, { resubmit: false });
+    await queue.retry({ ids: ["b"] }, { resubmit: true });
+    const lost = { queue: "Unreachable", dueAt: T0 + 99_999 } as const;
+    await queue.apply({ update: taken.map((item) => ({ ...item, ...lost })) });
+    expect(await queue.store.get("a")).toMatchObject(lost);
+    expect(await queue.store.get("b")).toMatchObject({ queue: "Submission", dueAt: T0 });
+  });
+
   test("retry tells of each next hop before its messages are due", async () => {
     const told: string[] = [];
     queue.onRetry((nextHop) => told.push(`retry ${nextHop}`));
