@@ -25,8 +25,6 @@ export interface DispatchDeps extends BounceDeps {
 }
 
 export interface Dispatcher {
-  /** Looks again at a next hop (after a reload, a retry by hand). */
-  wake(nextHopKey: string): void;
   running(): number;
   /** Begins nothing any more; resolves when what runs is settled. */
   stop(): Promise<void>;
@@ -38,19 +36,21 @@ const DISK_PAUSE_MS = 1000;
 /** Starts the loop over all delivery queues. */
 export function startDispatcher(deps: DispatchDeps): Dispatcher {
   const { queue, delivery, clock, log } = deps;
-  const timers = new Map<string, NodeJS.Timeout>();
+  const timers = new Map<string, { readonly until: number; readonly timer: NodeJS.Timeout }>();
   const jobs = createJobRoom(delivery, wake);
   let stopped = false;
   const settlements = createSettlements();
 
+  /** The earliest time counts: a rest that a retry by hand ended may be followed by a shorter one. */
   const waitFor = (key: string, until: number) => {
-    if (timers.has(key) || stopped) return;
+    if (stopped || (timers.get(key)?.until ?? Number.POSITIVE_INFINITY) <= until) return;
+    clearTimeout(timers.get(key)?.timer);
     const wait = Math.min(Math.max(until - clock.now(), 1), 2_147_483_647);
     const timer = setTimeout(() => {
       timers.delete(key);
       wake(key);
     }, wait);
-    timers.set(key, timer);
+    timers.set(key, { until, timer });
   };
 
   const round = async (key: string): Promise<Rest> => {
@@ -115,11 +115,10 @@ export function startDispatcher(deps: DispatchDeps): Dispatcher {
     if (kind === "Delivery") wake(key);
   });
   return {
-    wake,
     running: jobs.taken,
     async stop() {
       stopped = true;
-      for (const timer of timers.values()) clearTimeout(timer);
+      for (const { timer } of timers.values()) clearTimeout(timer);
       while (jobs.taken() + settlements.running() + pumps.running() > 0) await clock.sleep(POLL_MS);
     },
   };
