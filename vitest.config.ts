@@ -5,7 +5,7 @@ const shared = {
   pool: "forks",
   testTimeout: 180_000,
   hookTimeout: 180_000,
-  expect: { poll: { timeout: 60_000 } },
+  expect: { poll: { timeout: 40_000 } },
   env: { NODE_NO_WARNINGS: "1" },
 } as const;
 

@@ -1,5 +1,8 @@
-/** Waits for a condition, looking often; fails with the last fault after `timeoutMs`. */
-export async function eventually<T>(look: () => T | Promise<T>, timeoutMs = 60_000): Promise<T & {}> {
+/**
+ * Waits for a condition, looking often; fails with the last fault after `timeoutMs`: less than the minute after which
+ * mail is tried again by itself.
+ */
+export async function eventually<T>(look: () => T | Promise<T>, timeoutMs = 40_000): Promise<T & {}> {
   const end = performance.now() + timeoutMs;
   let last: unknown = "the condition never held";
   while (performance.now() < end) {

@@ -137,7 +137,7 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     get lastTls() {
       return state.lastTls;
     },
-    async messagesReach(count, timeoutMs = 60_000) {
+    async messagesReach(count, timeoutMs = 40_000) {
       const end = Date.now() + timeoutMs;
       while (state.messages.length < count) {
         if (Date.now() > end) throw new Error(`The sink has ${state.messages.length} of ${count} messages`);
