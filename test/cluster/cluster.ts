@@ -135,12 +135,40 @@ function splitImage(image: string): [repository: string, tag: string] {
   return [image.slice(0, colon), image.slice(colon + 1)];
 }
 
-/** Resolves when as many pods as the transport asks for are ready. */
+/** Resolves when as many pods as the transport asks for are ready. Rejects with what stands there, and what all of them say. */
 export async function transportReady(cluster: Cluster, name: string, namespace: string): Promise<void> {
-  await eventually(async () => {
+  const ready = eventually(async () => {
     const { spec, status } = await cluster.object(`statefulset/${name}`, namespace);
     return status?.readyReplicas === spec.replicas && status?.updatedReplicas === spec.replicas;
   }, TIMEOUT_MS);
+  await ready.catch(async (cause: unknown) => {
+    const asked = [
+      ["get", "all,mtr,tsnap,tpod", "--namespace", namespace, "-o", "yaml"],
+      ["describe", "pods", "--namespace", namespace],
+      [
+        "logs",
+        "--namespace",
+        namespace,
+        "--selector",
+        "app.kubernetes.io/name=postroom",
+        "--tail=60",
+        "--prefix",
+      ],
+      [
+        "logs",
+        "--namespace",
+        "postroom-system",
+        "--selector",
+        "app.kubernetes.io/name=postroom",
+        "--tail=200",
+        "--prefix",
+      ],
+    ];
+    const told = await Promise.all(
+      asked.map((args) => cluster.kubectl(...args).catch((fault: unknown) => String(fault))),
+    );
+    throw new Error(["The transport is not ready", ...told].join("\n"), { cause });
+  });
 }
 
 /** The node port behind which a transport listens on `port`. */
