@@ -10,7 +10,8 @@ while sleep 0.5; do
     [ "$class" = folders ] && [ ! -e "$folder/volumes/$uid" ] || continue
     mkdir "$folder/volumes/$uid"
     chown 65532:65532 "$folder/volumes/$uid"
-    kubectl create -f - <<YAML || rmdir "$folder/volumes/$uid"
+    # An answer that did not come is no failure: without its folder the volume could never be mounted.
+    kubectl create -f - <<YAML || kubectl get "pv/folder-$uid" || rmdir "$folder/volumes/$uid"
 apiVersion: v1
 kind: PersistentVolume
 metadata: {name: folder-$uid}
