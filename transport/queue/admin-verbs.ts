@@ -34,7 +34,7 @@ export interface AdminVerbs {
 }
 
 export interface RetryNews {
-  /** Hears of each next hop whose messages retry() is about to make due. */
+  /** Hears of each next hop before retry() reaches messages of it. */
   onRetry(listener: (nextHop: string) => void): void;
 }
 

@@ -70,7 +70,7 @@ export interface Queue {
   releaseLater(ids: readonly string[]): Promise<void>;
   /** Called when something became due in a queue (after apply, by time, after resume); at once for what is due at the call. */
   onDue(listener: (queue: QueueKind, nextHop: string) => void): void;
-  /** Called before messages of a next hop are made due by hand or for a new configuration (retry): it is worth a try now. */
+  /** Called before retry() reaches messages of a next hop: whatever holds it back now was said before. */
   onRetry(listener: (nextHop: string) => void): void;
   /** Marks a message as being worked on, so that a crash is counted; call the result when done. No fsync: it survives the process, not the machine. */
   mark(id: string): () => void;
