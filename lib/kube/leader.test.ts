@@ -288,6 +288,26 @@ describe("createLeaderElector()", () => {
     expect(told).toEqual(["a elected"]);
   });
 
+  test("a term that ran out while the process hung is over, though its renewal is answered then", async () => {
+    const { stand, pass, server, told } = opened();
+    const a = stand("a");
+    await pass(100);
+    a.line.fails = true;
+    await pass(7000);
+    Object.assign(a.line, { fails: false, delayMs: 300 });
+    const renewed = server.spec?.renewTime;
+    const before = server.calls.length;
+    await pass(3000, () => server.calls.length > before);
+    expect(a.elector.isLeader).toBe(true);
+    // What was read of the lease leads to the renewal, which is under way then.
+    await pass(400);
+    a.pause.ms = 2500;
+    expect(a.elector.isLeader).toBe(false);
+    await pass(1500);
+    expect(server.spec?.renewTime).not.toBe(renewed);
+    expect(told).toEqual(["a elected", "a lost"]);
+  });
+
   test("who lost stands again", async () => {
     const { stand, pass, told } = opened();
     const a = stand("a");

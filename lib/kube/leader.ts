@@ -126,7 +126,7 @@ class Elector implements LeaderElector {
   async #renew(signal: AbortSignal): Promise<void> {
     for (;;) {
       await this.#rest(this.#options.retryPeriodMs, signal);
-      if (signal.aborted) return;
+      if (signal.aborted || !this.isLeader) return;
       if ((await this.#attempt(signal)) === "taken") return;
     }
   }
@@ -156,9 +156,12 @@ class Elector implements LeaderElector {
     const lease = this.#own ?? (await this.#read(signal));
     if (lease !== undefined && !this.#mayTake(lease)) return "taken";
     const begun = this.#now();
+    const hadTerm = this.isLeader;
     this.#own = await this.#write(lease, this.#claim(lease?.spec), signal);
-    // An answer that came after the loss must not begin a term that nobody leads.
-    if (!signal.aborted) this.#termEnds = begun + this.#options.renewDeadlineMs;
+    // An answer that came after the loss must not begin a term that nobody leads. Nor does one that ran out while the
+    // process hung go on: what it was told meanwhile it passed over, and only the next term begins with a look at all.
+    const ranOut = hadTerm && !this.isLeader;
+    if (!signal.aborted && !ranOut) this.#termEnds = begun + this.#options.renewDeadlineMs;
     return "held";
   }
 
