@@ -144,7 +144,8 @@ export async function transportReady(cluster: Cluster, name: string, namespace: 
   await ready.catch(async (cause: unknown) => {
     const asked = [
       ["get", "all,mtr,tsnap,tpod", "--namespace", namespace, "-o", "yaml"],
-      ["describe", "pods", "--namespace", namespace],
+      ["describe", "pods,pvc,pv", "--namespace", namespace],
+      ["events", "--namespace", namespace],
       [
         "logs",
         "--namespace",

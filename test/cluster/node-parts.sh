@@ -30,7 +30,12 @@ start() {
       --service-account-private-key-file="$pki/sa.key" --root-ca-file="$pki/ca.crt" --use-service-account-credentials \
       --allocate-node-cidrs --cluster-cidr=$pods --service-cluster-ip-range=$services
     ;;
-  scheduler) run scheduler kube-scheduler --kubeconfig="$folder/scheduler.kubeconfig" --leader-elect=false --secure-port=0 ;;
+  scheduler)
+    # A pod whose claim is bound while it is looked at may be passed over (kubernetes/kubernetes#93552): it is looked at again in
+    # half a minute, not in five.
+    run scheduler kube-scheduler --kubeconfig="$folder/scheduler.kubeconfig" --leader-elect=false --secure-port=0 \
+      --pod-max-in-unschedulable-pods-duration=5s
+    ;;
   containerd) run containerd containerd -c "$folder/containerd.toml" ;;
   kubelet)
     run kubelet kubelet --config="$folder/kubelet.yaml" --kubeconfig="$folder/kubelet.kubeconfig" --root-dir="$folder/kubelet" \

@@ -6,12 +6,12 @@ folder=$CLUSTER_FOLDER
 export KUBECONFIG=$folder/admin.kubeconfig
 template='{{range .items}}{{if and (eq .status.phase "Pending") .spec.storageClassName}}{{.spec.storageClassName}} {{.metadata.namespace}} {{.metadata.name}} {{.metadata.uid}} {{.spec.resources.requests.storage}}{{"\n"}}{{end}}{{end}}'
 while sleep 0.5; do
-  kubectl get pvc --all-namespaces -o go-template="$template" 2>/dev/null | while read -r class namespace name uid size; do
-    [ "$class" = folders ] && [ ! -e "$folder/volumes/$uid" ] || continue
-    mkdir "$folder/volumes/$uid"
+  kubectl get pvc --request-timeout=10s --all-namespaces -o go-template="$template" 2>/dev/null | while read -r class namespace name uid size; do
+    [ "$class" = folders ] || continue
+    mkdir -p "$folder/volumes/$uid"
     chown 65532:65532 "$folder/volumes/$uid"
-    # An answer that did not come is no failure: without its folder the volume could never be mounted.
-    kubectl create -f - <<YAML || kubectl get "pv/folder-$uid" || rmdir "$folder/volumes/$uid"
+    # Until the claim is bound: an answer that did not come says nothing.
+    kubectl create --request-timeout=10s -f - <<YAML
 apiVersion: v1
 kind: PersistentVolume
 metadata: {name: folder-$uid}
