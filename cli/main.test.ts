@@ -18,7 +18,7 @@ interface Ended {
 function postroom(...args: string[]): Promise<Ended> {
   const command = [join(root, "bin/postroom.js"), ...args];
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, command, { cwd: root, timeout: 20_000 }, (error, out, err) => {
+    const child = execFile(process.execPath, command, { cwd: root, timeout: 120_000 }, (error, out, err) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
       resolve({ code, out, err });
     });

@@ -58,7 +58,7 @@ describe("parseAddressList()", () => {
     (piece) => {
       const start = performance.now();
       parseAddressList(piece.repeat(Math.ceil(1_000_000 / piece.length)));
-      expect(performance.now() - start).toBeLessThan(2500);
+      expect(performance.now() - start).toBeLessThan(10_000);
     },
   );
 

@@ -66,7 +66,7 @@ describe("parseAddress()", () => {
       expect(parseAddress(`a@${piece.repeat(500_000)}`)).toBeUndefined();
       expect(parseAddress(`${piece.repeat(500_000)}@a`)).toBeUndefined();
     }
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 

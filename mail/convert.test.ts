@@ -309,6 +309,6 @@ describe("downgradeUtf8()", () => {
     asciiField({ name: "To", raw: `To: ${value}\xc3\xbc\r\n` });
     asciiField({ name: "Content-Type", raw: `Content-Type: ${value}\xc3\xbc\r\n` });
     asciiField({ name: "Received", raw: `Received: ${value}\xc3\xbc\r\n` });
-    expect(performance.now() - start).toBeLessThan(8000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 });

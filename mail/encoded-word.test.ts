@@ -33,7 +33,7 @@ describe("decodeHeaderText()", () => {
   ])("a megabyte of $name is linear", ({ value }) => {
     const start = performance.now();
     decodeHeaderText(value);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 

@@ -48,7 +48,7 @@ describe("parseHeader()", () => {
     const start = performance.now();
     const header = parseHeader(`A: b\r\n${line.repeat(1_000_000 / line.length)}\r\n`);
     headerValues(header, "a");
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 
@@ -102,7 +102,7 @@ describe("makeField()", () => {
   test.each([" ", "a", "a ", "\t \r\n"])("a megabyte of %j is linear", (piece) => {
     const start = performance.now();
     makeField("A", `a${piece.repeat(1_000_000 / piece.length)}a`);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });
 

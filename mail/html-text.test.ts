@@ -68,7 +68,7 @@ describe("HtmlText", () => {
     (piece) => {
       const start = performance.now();
       textOf(piece.repeat(1_000_000 / piece.length), 65_536);
-      expect(performance.now() - start).toBeLessThan(3000);
+      expect(performance.now() - start).toBeLessThan(10_000);
     },
   );
 });

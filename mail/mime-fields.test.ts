@@ -91,6 +91,6 @@ test.each([";", '"', "(", "()", "(;", ";a*0=b", ";a*99999=b", "\\", '"\\', " ", 
     const start = performance.now();
     parseParameters(`a/b; x=${piece.repeat(1_000_000 / piece.length)}`);
     parseParameters(`${piece.repeat(1_000_000 / piece.length)})`);
-    expect(performance.now() - start).toBeLessThan(3000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   },
 );

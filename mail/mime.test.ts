@@ -394,7 +394,7 @@ describe("scanMime() against hostile messages", () => {
   ])("8 MB of $name are read in time", async ({ body }) => {
     const start = performance.now();
     await scan(`Content-Type: multipart/mixed; boundary=b\n\n--b\n\n${body}`);
-    expect(performance.now() - start).toBeLessThan(5000);
+    expect(performance.now() - start).toBeLessThan(20_000);
   });
 
   test("a part of 32 MB keeps nothing in memory", async () => {

@@ -226,7 +226,7 @@ describe("createDomainTable()", () => {
       if (big.classify({ localPart: "User", domain: address.slice(5) }) !== "known") expect.fail(address);
     }
     // A linear search would need minutes; the bound is wide because the machine is shared.
-    expect(performance.now() - from).toBeLessThan(5_000);
+    expect(performance.now() - from).toBeLessThan(20_000);
     expect(big.classify(at("nobody@d7.example"))).toBe("unknown");
   });
 });

@@ -76,7 +76,7 @@ describe.skipIf(kubeAssets() === undefined)("two operators of one account", () =
     await leader.process.kill("SIGKILL");
     await change("after");
     await mail.remove("AcceptedDomain", "before");
-    await eventually(() => isInForce(flow, "after"));
+    await eventually(() => isInForce(flow, "after"), 120_000);
     await mail.converged();
     expect(await mail.rcpt("hub-0", "bob@before.example")).toMatch(/^550 /);
     expect(await flow.end()).toMatchObject({ refused: [], lost: 0, twice: 0 });
@@ -107,7 +107,7 @@ describe.skipIf(kubeAssets() === undefined)("two operators of one account", () =
     const ended = leader.process.kill("SIGTERM");
     await eventually(() => standby.metric(LEADING));
     // Well before the lease would have run out.
-    expect(performance.now() - began).toBeLessThan(4000);
+    expect(performance.now() - began).toBeLessThan(8000);
     expect(await ended).toBe(0);
     await eventually(() => standby.metric("postroom_operator_reconciles_total", { outcome: "done" }));
     await eventually(async () => (await standby.metric("postroom_operator_status_depth")) === 0);

@@ -18,6 +18,7 @@ describe.skipIf(kubeAssets() === undefined)("spec.rollbackTo", () => {
     await mail.apply("ReceiveConnector", "internet", { bindings: [{ port: PORT }], tarpitInterval: "0s" });
     await domains("alpha.example");
     await mail.isReady("MailTransport", "hub");
+    await mail.isReady("AcceptedDomain", "all");
     alpha = await revision();
     await domains("alpha.example", "beta.example");
     await mail.isReady("AcceptedDomain", "all");

@@ -44,7 +44,7 @@ describe.skipIf(kubeAssets() === undefined)("statuses", () => {
     actions: { prependSubject },
   });
   /** Waits until all are; fails with those that are not. */
-  const areCurrent = (timeoutMs = 40_000) =>
+  const areCurrent = (timeoutMs = 100_000) =>
     eventually(async () => {
       const lists = await Promise.all(KINDS.map((kind) => mail.list(kind)));
       const others = lists.flat().filter((one) => kstatus(one) !== "Current");
@@ -170,7 +170,7 @@ describe.skipIf(kubeAssets() === undefined)("statuses", () => {
     await inParallel(RULES, (n) =>
       mail.apply("TransportRule", `rule-${n}`, { priority: n, ...rule(`${n} `) }),
     );
-    await areCurrent(60_000);
+    await areCurrent(150_000);
     const before = await settled(mail);
     await mail.apply("TransportRule", "rule-7", rule("changed "));
     await mail.isReady("TransportRule", "rule-7");
@@ -186,11 +186,11 @@ describe.skipIf(kubeAssets() === undefined)("statuses", () => {
   });
 });
 
-/** Versions once two looks, half a second apart, see the same. */
+/** Versions once two looks, three seconds apart, see the same. */
 async function settled({ versions }: Postroom): Promise<ReadonlyMap<string, string>> {
   let last = await versions();
   return eventually(async () => {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 3000));
     const [before, now] = [last, await versions()];
     last = now;
     return changed(before, now).length === 0 ? now : undefined;

@@ -10,7 +10,7 @@ import { openDialogue } from "../helpers/smtp-dialogue.ts";
 
 const PORT = await freePort();
 /** So that a successor need not wait 15 s. */
-const SHORT_LEASE = ["--lease-duration", "5", "--lease-renew-deadline", "4", "--lease-retry-period", "1"];
+const SHORT_LEASE = ["--lease-duration", "10", "--lease-renew-deadline", "8", "--lease-retry-period", "1"];
 const OBJECTS = {
   mailtransports: ["MailTransport", "hub", { hostname: "mx.contoso.example", replicas: 2 }],
   receiveconnectors: ["ReceiveConnector", "internet", { bindings: [{ port: PORT }], tarpitInterval: "0s" }],

@@ -87,7 +87,7 @@ class Cluster implements PlayedCluster {
     return this.pods().find(({ place }) => place.name === name);
   }
 
-  ready(name: string, timeoutMs = 60_000): Promise<RunningPod> {
+  ready(name: string, timeoutMs = 150_000): Promise<RunningPod> {
     return eventually(() => {
       const pod = this.pod(name);
       if (pod?.isReady) return pod;

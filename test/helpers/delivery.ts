@@ -54,8 +54,8 @@ export function sendConnector({ port = 25, routing, tls, ...rest }: Parts): Send
     maxConnections: 20,
     maxMessageSize: undefined,
     smtpMaxMessagesPerConnection: 100,
-    connectionTimeoutMs: 2000,
-    connectionInactivityTimeoutMs: 2000,
+    connectionTimeoutMs: 20_000,
+    connectionInactivityTimeoutMs: 20_000,
     protocolLoggingLevel: "None",
     ...rest,
   };

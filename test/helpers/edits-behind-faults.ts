@@ -21,7 +21,7 @@ export function beginEdits(mail: MailCluster): Edits {
       await mail.put("TransportRule", "mark", ruleThatMarks(String(count)));
       await mail.remove("AcceptedDomain", `edit${count - 1}`);
     },
-    async inForce(flow, timeoutMs = 60_000) {
+    async inForce(flow, timeoutMs = 150_000) {
       await eventually(async () => {
         const [made, deleted] = await Promise.all([replies(count), replies(count - 1)]);
         const shown = { made, deleted, marks: flow.marks() };

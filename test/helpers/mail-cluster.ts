@@ -30,8 +30,8 @@ export const PATIENT_LEASE = [
 ];
 /** So that a test sees a leader lose its term. */
 export const SHORT_LEASE = [
-  ...["--lease-duration", "5"],
-  ...["--lease-renew-deadline", "3"],
+  ...["--lease-duration", "10"],
+  ...["--lease-renew-deadline", "7"],
   ...["--lease-retry-period", "0.5"],
 ];
 
@@ -113,7 +113,7 @@ export async function openMailCluster(options: ApiServerOptions = {}): Promise<M
     flow(pods = PODS) {
       return startMailFlow({ hosts: pods.map((pod) => () => addressOf(cluster, pod)), port: PORT, sink });
     },
-    async converged(timeoutMs = 60_000) {
+    async converged(timeoutMs = 150_000) {
       await eventually(() => lookWhetherConverged(list, base), timeoutMs);
     },
     async versions() {

@@ -37,7 +37,7 @@ export interface MailFlowOptions {
 }
 
 const EVERY_MS = 50;
-const ARRIVES_WITHIN_MS = 30_000;
+const ARRIVES_WITHIN_MS = 50_000;
 let flows = 0;
 
 export function startMailFlow({ hosts, port, sink }: MailFlowOptions): MailFlow {

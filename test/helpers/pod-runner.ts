@@ -59,7 +59,7 @@ export interface RunnerOptions {
 /** Where a pod serves /readyz. */
 export const HTTP_PORT = 9525;
 const PROBE_MS = 100;
-const PROBE_TIMEOUT_MS = 1_000;
+const PROBE_TIMEOUT_MS = 10_000;
 /** Between two starts of a process that dies. */
 const FIRST_BACK_OFF_MS = 200;
 const LONGEST_BACK_OFF_MS = 10_000;

@@ -71,7 +71,7 @@ export interface Postroom {
   stop(): Promise<void>;
 }
 
-const WAIT_MS = 60_000;
+const WAIT_MS = 150_000;
 
 export async function startPostroom({ args }: { readonly args?: readonly string[] } = {}): Promise<Postroom> {
   const server = await startApiServer();

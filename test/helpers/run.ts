@@ -21,7 +21,7 @@ const PATH = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
 export async function run(
   command: string,
   args: readonly string[],
-  { input = "", timeoutMs = 30_000, env = {} }: RunOptions = {},
+  { input = "", timeoutMs = 120_000, env = {} }: RunOptions = {},
 ): Promise<Run> {
   const child = spawn(command, args, { env: { ...process.env, PATH, ...env } });
   const chunks: Buffer[] = [];

@@ -138,7 +138,7 @@ export async function read(
 export const untilClosed = (socket: Socket) => read(socket, () => false);
 
 export async function until(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 40_000;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`never held: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -28,8 +28,8 @@ export interface TestTransport {
   events(): Promise<Readonly<Record<string, unknown>>[]>;
   /** Log lines so far, parsed. */
   readonly logs: readonly Readonly<Record<string, unknown>>[];
-  /** Stops and starts again on the same state. */
-  restart(options?: { readonly workers?: number }): Promise<void>;
+  /** Stops, within a grace of one second unless told, and starts again on the same state. */
+  restart(options?: { readonly workers?: number; readonly graceMs?: number }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -100,8 +100,8 @@ export async function startTestTransport(options: TestTransportOptions): Promise
       const texts = await Promise.all(names.map((name) => readFile(join(folder, name), "utf8")));
       return texts.flatMap((text) => text.split("\n").flatMap(readTrackingLine));
     },
-    async restart({ workers } = {}) {
-      await transport.stop(1000);
+    async restart({ workers, graceMs = 1000 } = {}) {
+      await transport.stop(graceMs);
       transport = await start(workers);
     },
     async stop() {

@@ -52,7 +52,7 @@ describe.skipIf(!ready)("openssl s_client", () => {
         ...(port === "starttls" ? ["-starttls", "smtp"] : []),
         ...args,
       ],
-      { input: "QUIT\r\n", timeoutMs: 10_000 },
+      { input: "QUIT\r\n", timeoutMs: 60_000 },
     );
 
   describe.each(["starttls", "implicit"] as const)("on the %s connector", (port) => {

@@ -125,7 +125,7 @@ describe.skipIf(!ready)("Postfix", () => {
   });
 
   /** Waits for a message for this recipient at the sink. */
-  const arrived = (recipient: string, timeoutMs = 20_000): Promise<SinkMessage> =>
+  const arrived = (recipient: string, timeoutMs = 40_000): Promise<SinkMessage> =>
     eventually(
       () => sink.messages.find(({ recipients }) => recipients.some(({ address }) => address === recipient)),
       timeoutMs,

@@ -70,7 +70,7 @@ describe.skipIf(!ready)("swaks", () => {
     sent += 1;
     const subject = `swaks-${sent}`;
     const target = ["--server", "127.0.0.1", "--port", String(ports[connector]), "--helo", "client.example"];
-    const message = ["--from", "ann@contoso.example", "--header", `Subject: ${subject}`, "--timeout", "10s"];
+    const message = ["--from", "ann@contoso.example", "--header", `Subject: ${subject}`, "--timeout", "60s"];
     const to = args.includes("--to") ? [] : ["--to", "bob@contoso.example"];
     return { subject, ...(await run("swaks", [...target, ...message, ...to, ...args])) };
   }

@@ -32,16 +32,18 @@ afterEach(async () => {
 interface Setup extends Partial<TestTransportOptions> {
   readonly connector?: string;
   readonly domain?: string;
+  /** Long, but for agents that are to run into it. */
+  readonly agentTimeout?: string;
 }
 
 /** A transport with these agents, as YAML of spec.agents. */
 async function start(
   agents: string,
-  { connector = "", domain = "domains: [contoso.example]", ...options }: Setup = {},
+  { connector = "", domain = "domains: [contoso.example]", agentTimeout = "1m", ...options }: Setup = {},
 ) {
   const manifest = BASIC.replace(
     "{hostname: mx.contoso.example}",
-    `{hostname: mx.contoso.example, limits: {agentTimeout: 300ms}, agents: ${agents}}`,
+    `{hostname: mx.contoso.example, limits: {agentTimeout: ${agentTimeout}}, agents: ${agents}}`,
   )
     .replace("  tarpitInterval: 0s\n", `  tarpitInterval: 0s\n${connector}`)
     .replace("domains: [contoso.example]", domain);
@@ -68,7 +70,7 @@ const tracked = (t: TestTransport, event: string) =>
 
 describe("the connection filter", () => {
   test("refuses a blocked range at RCPT, except for postmaster, until the entry expires", async () => {
-    const expires = new Date(systemClock.now() + 1500).toISOString();
+    const expires = new Date(systemClock.now() + 10_000).toISOString();
     const t = await start(
       `[{connectionFilter: {ipBlockList: [{range: 127.0.0.2}, {range: 127.0.0.1, expires: "${expires}"}]}}]`,
     );
@@ -139,7 +141,7 @@ describe("the sender filter", () => {
 describe("the recipient filter", () => {
   test("refuses unknown and blocked recipients alike, and slows whoever harvests", async () => {
     await start(
-      "[{recipientFilter: {blockedRecipients: [boss@contoso.example], harvestThreshold: 2, tarpitInterval: 400ms}}]",
+      "[{recipientFilter: {blockedRecipients: [boss@contoso.example], harvestThreshold: 2, tarpitInterval: 4s}}]",
       {
         domain:
           "domains: [contoso.example], recipients: {validation: Reject, addresses: [ann@contoso.example, boss@contoso.example]}",
@@ -309,6 +311,7 @@ describe("agents together", () => {
     async ({ event, fail }) => {
       const t = await start("[{senderFilter: {}}]", {
         agents: registry({ senderFilter: { [event]: fail } }),
+        agentTimeout: "300ms",
       });
       const c = await open({ raw: true });
       const answers = [await c.reply()];

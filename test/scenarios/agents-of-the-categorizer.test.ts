@@ -19,7 +19,7 @@ afterEach(async () => {
 async function startWith(
   handlers: AgentHandlers,
   domain = "{domains: [contoso.example]}",
-  agentTimeout = "300ms",
+  { agentTimeout = "1m", messageExpiration = "2m" } = {},
 ) {
   const agent: Agent<unknown> = {
     key: "senderFilter",
@@ -29,7 +29,7 @@ async function startWith(
   };
   const manifest = BASIC.replace(
     "{hostname: mx.contoso.example}",
-    `{hostname: mx.contoso.example, queue: {retryIntervals: [200ms], messageExpiration: 4s}, limits: {agentTimeout: ${agentTimeout}}, agents: [{senderFilter: {}}]}`,
+    `{hostname: mx.contoso.example, queue: {retryIntervals: [200ms], messageExpiration: ${messageExpiration}}, limits: {agentTimeout: ${agentTimeout}}, agents: [{senderFilter: {}}]}`,
   ).replace("spec: {domains: [contoso.example]}", `spec: ${domain}`);
   transport = await startTestTransport({
     manifests: { "all.yaml": manifest, "outside.yaml": OUTSIDE },
@@ -63,14 +63,9 @@ describe("an agent of the categorizer", () => {
       release = () => resolve(undefined);
     });
     const isSlow = ({ localPart }: { localPart: string }) => localPart === "slow";
-    const t = await startWith(
-      {
-        onSubmitted: ({ recipients }) =>
-          recipients.some(({ address }) => isSlow(address)) ? gate : undefined,
-      },
-      "{domains: [contoso.example]}",
-      "1m",
-    );
+    const t = await startWith({
+      onSubmitted: ({ recipients }) => (recipients.some(({ address }) => isSlow(address)) ? gate : undefined),
+    });
     await sendTo("slow@contoso.example");
     for (let n = 0; n < 3; n += 1) await sendTo("ann@contoso.example");
     await eventually(async () => (await t.dropped("mailboxes")).length === 3);
@@ -139,12 +134,16 @@ describe("an agent of the categorizer", () => {
   });
 
   test("that defers for good lets the message expire in the submission queue, with a DSN", async () => {
-    const t = await startWith({
-      onSubmitted: ({ message }) =>
-        message.envelope.sender === null
-          ? undefined
-          : { action: "defer", reply: reply(450, "4.7.1", "Still thinking") },
-    });
+    const t = await startWith(
+      {
+        onSubmitted: ({ message }) =>
+          message.envelope.sender === null
+            ? undefined
+            : { action: "defer", reply: reply(450, "4.7.1", "Still thinking") },
+      },
+      undefined,
+      { messageExpiration: "4s" },
+    );
     await sendTo("ann@contoso.example");
     const [report = ""] = await inDrop(t, "outside");
     expect(report).toMatch(/Final-Recipient: rfc822; *ann@contoso\.example\s+Action: failed/);
@@ -162,12 +161,16 @@ describe("an agent of the categorizer", () => {
     { name: "hangs", fail: () => new Promise<undefined>(() => {}) },
   ])("that $name defers the message, which is delivered once the agent works again", async ({ fail }) => {
     let runs = 0;
-    const t = await startWith({
-      onSubmitted: () => {
-        runs += 1;
-        return runs <= 2 ? fail() : undefined;
+    const t = await startWith(
+      {
+        onSubmitted: () => {
+          runs += 1;
+          return runs <= 2 ? fail() : undefined;
+        },
       },
-    });
+      undefined,
+      { agentTimeout: "300ms" },
+    );
     expect(await sendTo("ann@contoso.example")).toMatch(/^250/);
     await inDrop(t, "mailboxes");
     expect(runs).toBe(3);

@@ -3,7 +3,6 @@ import { afterEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../lib/clock.ts";
 import type { Agent } from "../../transport/agents/mod.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { fastClock } from "../helpers/fast-clock.ts";
 import { openDialogue } from "../helpers/smtp-dialogue.ts";
 import {
   BASIC,
@@ -75,10 +74,7 @@ describe("back pressure", () => {
 
   test("of memory at its medium level slows each message down and takes it", async () => {
     const memoryLimit = process.memoryUsage.rss() * 2;
-    const t = await start("backPressure: {memoryUsedPercent: {medium: 5, high: 100}}", {
-      memoryLimit,
-      clock: fastClock(4),
-    });
+    const t = await start("backPressure: {memoryUsedPercent: {medium: 5, high: 100}}", { memoryLimit });
     await becomes(t, "medium");
     const [slowed, other] = [await openDialogue({ port: t.port() }), await openDialogue({ port: t.port() })];
     const order: string[] = [];

@@ -107,5 +107,4 @@ test.each([
     });
     expect(trace).toContain(`The process ended ${row.threshold} times while working on this message`);
   },
-  60_000,
 );

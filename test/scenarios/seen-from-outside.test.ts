@@ -167,7 +167,7 @@ describe("health", () => {
     expect(await get("/readyz")).toMatchObject({ status: 200, text: "ready\n" });
     expect(await get("/other")).toMatchObject({ status: 404 });
     expect(await client.say("MAIL FROM:<eve@fabrikam.example>")).toMatch(/^250/);
-    const restarted = transport.restart();
+    const restarted = transport.restart({ graceMs: 60_000 });
     await eventually(async () => (await get("/readyz")).status === 503);
     expect(await get("/healthz")).toMatchObject({ status: 200 });
     client.close();

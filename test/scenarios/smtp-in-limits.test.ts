@@ -41,14 +41,14 @@ const QUIET = "  tarpitInterval: 0s\n";
 
 describe("time", () => {
   test("of silence ends a session 421 4.4.2", async () => {
-    await start(`${QUIET}  connectionInactivityTimeout: 1s\n`);
+    await start(`${QUIET}  connectionInactivityTimeout: 4s\n`);
     const c = await open();
     expect(await c.reply()).toMatch(/^421 4\.4\.2 Timeout/);
     await c.closed;
   });
 
   test("in all ends a session of nothing but commands 421 4.4.2", async () => {
-    await start(`${QUIET}  connectionTimeout: 1s\n`);
+    await start(`${QUIET}  connectionTimeout: 4s\n`);
     const c = await open();
     let last = "";
     for (;;) {
@@ -75,7 +75,7 @@ describe("time", () => {
   });
 
   test("of the tarpit makes refused strangers wait, and nobody else", async () => {
-    await start("  tarpitInterval: 300ms\n");
+    await start("  tarpitInterval: 4s\n");
     const [refused, served] = [await open(), await open()];
     for (const c of [refused, served]) await c.say(`MAIL FROM:<${EVE}>`);
     const order: string[] = [];

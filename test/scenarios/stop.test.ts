@@ -58,7 +58,7 @@ describe("a stop", () => {
     });
     await sendOne(t);
     await eventually(() => s.commands.some((c) => c.includes("DATA")));
-    await t.restart();
+    await t.restart({ graceMs: 60_000 });
     expect((await t.events()).filter(({ event }) => event === "SEND")).toHaveLength(1);
     await sendOne(t);
     await eventually(async () => (await t.events()).filter(({ event }) => event === "SEND").length === 2);

@@ -206,13 +206,13 @@ describe("deliver(), by the remote's answers", () => {
     const { send, delivery } = bench();
     const connector = sendConnector({
       port: sink.port,
-      connectionTimeoutMs: 150,
-      connectionInactivityTimeoutMs: 150,
+      connectionTimeoutMs: 1500,
+      connectionInactivityTimeoutMs: 1500,
     });
     const start = Date.now();
     const result = await send(connector);
     expect(resultsOf(result)).toEqual([want]);
-    expect(Date.now() - start).toBeLessThan(1500);
+    expect(Date.now() - start).toBeLessThan(20_000);
     expect(delivery.stats().connections).toBe(0);
   });
 

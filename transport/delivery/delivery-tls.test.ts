@@ -82,7 +82,8 @@ describe("deliver(), TLS", () => {
       const { send, delivery, lines } = bench();
       const connector = sendConnector({
         port: sink.port,
-        connectionTimeoutMs: 400,
+        connectionTimeoutMs: 2000,
+        connectionInactivityTimeoutMs: 2000,
         smtpMaxMessagesPerConnection: 1,
       });
       expect(resultsOf(await send(connector))).toEqual(["relayed 2.0.0"]);

@@ -142,7 +142,7 @@ describe("deliver()", () => {
     const streamed = { ...message(), body: { kind: "file", name: "f", size: 1e9 } as const };
     const { port } = server.address() as AddressInfo;
     const { send, delivery } = bench({ readBody });
-    const result = await send(sendConnector({ port, connectionInactivityTimeoutMs: 200 }), {
+    const result = await send(sendConnector({ port, connectionInactivityTimeoutMs: 2000 }), {
       message: streamed,
     });
     expect(resultsOf(result)).toEqual(["deferred 4.4.2"]);

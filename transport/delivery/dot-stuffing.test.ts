@@ -60,6 +60,6 @@ describe("DotStuffer", () => {
     let size = 0;
     for (let sent = 0; sent < 10 * 1024 * 1024; sent += chunk.length) size += stuffer.write(chunk).length;
     expect(size).toBeGreaterThan(13 * 1024 * 1024);
-    expect(performance.now() - start).toBeLessThan(1500);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

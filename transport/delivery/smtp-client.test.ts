@@ -17,6 +17,10 @@ afterEach(async () => {
   for (const one of open.splice(0).reverse()) await one.close();
 });
 
+const PATIENT = { connectMs: 40_000, replyMs: 40_000, finalMs: 40_000 };
+/** For what is never answered. */
+const HASTY = { connectMs: 1000, replyMs: 300, finalMs: 300 };
+
 function clientOptions(port: number): ClientOptions {
   return {
     address: "127.0.0.1",
@@ -27,7 +31,7 @@ function clientOptions(port: number): ClientOptions {
     localAddress: undefined,
     tls: { use: "never", implicit: false, options: {} },
     auth: undefined,
-    timeouts: { connectMs: 1000, replyMs: 300, finalMs: 300 },
+    timeouts: PATIENT,
     clock: systemClock,
     protocolLog: undefined,
   };
@@ -42,7 +46,7 @@ async function session(options: SinkOptions = {}, more: Partial<ClientOptions> =
 }
 
 /** A session with a server that is one function. */
-async function rawSession(serve: (socket: Socket) => Promise<void>) {
+async function rawSession(serve: (socket: Socket) => Promise<void>, timeouts = PATIENT) {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     void serve(socket).catch(() => {});
@@ -51,10 +55,7 @@ async function rawSession(serve: (socket: Socket) => Promise<void>) {
   await once(server, "listening");
   open.push({ close: () => void server.close() });
   const { port } = server.address() as AddressInfo;
-  const client = await openClient({
-    ...clientOptions(port),
-    timeouts: { connectMs: 400, replyMs: 400, finalMs: 400 },
-  });
+  const client = await openClient({ ...clientOptions(port), timeouts });
   if (client instanceof SmtpClient) open.push(client);
   return { client };
 }
@@ -130,9 +131,10 @@ describe("openClient()", () => {
   });
 
   test("an unanswered command is given up after the time for replies, and the socket is gone", async () => {
-    const { client, sink } = await openSession({
-      script: ({ verb }) => (verb === "NOOP" ? { silent: true } : undefined),
-    });
+    const { client, sink } = await openSession(
+      { script: ({ verb }) => (verb === "NOOP" ? { silent: true } : undefined) },
+      { timeouts: { ...PATIENT, replyMs: 300 } },
+    );
     const start = Date.now();
     expect(await client.ask("NOOP")).toEqual({ lost: true, reason: "no answer in time" });
     expect(Date.now() - start).toBeGreaterThanOrEqual(290);
@@ -147,7 +149,7 @@ describe("openClient()", () => {
         socket.write("250-x\r\n");
         await delay(20);
       }
-    });
+    }, HASTY);
     expect(client).toMatchObject({ answer: { lost: true, reason: "no answer in time" } });
   });
 
