@@ -55,11 +55,12 @@ export function adminVerbs(scope: AdminScope): AdminVerbs & RetryNews {
       changeAll(scope, filter, {
         isMeant: (place) =>
           meanwhile.suspended.has(place.id) || (place.status === "Suspended" && !isHeldBack(place)),
-        asked: () => ({ status: "Ready", dueAt: scope.clock.now() }),
+        asked: (place) => dueNow(place, scope.clock.now()),
         inHand: ({ id }) => meanwhile.suspended.delete(id),
       }),
     retry(filter, { resubmit }) {
-      const asked = () => retried(scope.clock.now(), resubmit);
+      const now = scope.clock.now();
+      const asked = (place: ItemPlace) => (resubmit ? routedAgain(now) : dueNow(place, now));
       return changeAll(scope, filter, {
         isMeant(place) {
           const isSuspended = place.status === "Suspended" || meanwhile.suspended.has(place.id);
@@ -70,7 +71,7 @@ export function adminVerbs(scope: AdminScope): AdminVerbs & RetryNews {
           for (const nextHop of new Set(hops)) for (const listener of listeners) listener(nextHop);
         },
         asked,
-        inHand: ({ id }) => meanwhile.retried.set(id, asked()).has(id),
+        inHand: (place) => meanwhile.retried.set(place.id, asked(place)).has(place.id),
       });
     },
     async remove(filter, { withDsn }) {
@@ -93,8 +94,12 @@ function isHeldBack({ queue }: ItemPlace): boolean {
   return queue === "Poison" || queue === "Quarantine";
 }
 
-function retried(now: number, resubmit: boolean): Asked {
-  if (!resubmit) return { status: "Ready", dueAt: now };
+/** What found no route is tried by looking for one again. */
+function dueNow({ queue }: ItemPlace, now: number): Asked {
+  return queue === "Unreachable" ? routedAgain(now) : { status: "Ready", dueAt: now };
+}
+
+function routedAgain(now: number): Asked {
   return { queue: "Submission", status: "Ready", dueAt: now, attempts: 0, crashes: 0 };
 }
 

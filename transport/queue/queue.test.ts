@@ -691,6 +691,15 @@ describe("administrator's verbs", () => {
     expect(await queue.store.get("b")).toMatchObject({ queue: "Submission", dueAt: T0 });
   });
 
+  test.each([
+    { verb: "retry", status: "Ready", ask: () => queue.retry({ ids: ["a"] }, { resubmit: false }) },
+    { verb: "resume", status: "Suspended", ask: () => queue.resume({ ids: ["a"] }) },
+  ] as const)("$verb of what found no route has it routed again", async ({ status, ask }) => {
+    await queue.apply({ insert: [queueItem({ id: "a", queue: "Unreachable", status, dueAt: T0 + 99_999 })] });
+    expect(await ask()).toBe(1);
+    expect(idsOf(await queue.take(...submission()))).toEqual(["a"]);
+  });
+
   test("retry tells of each next hop before its messages are due", async () => {
     const told: string[] = [];
     queue.onRetry((nextHop) => told.push(`retry ${nextHop}`));
